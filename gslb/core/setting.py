@@ -1,0 +1,71 @@
+"""The server's own settings, as config.md lists them.
+
+Knows: defaults and types. Refuses to know: YAML. Invariant: everything is a frozen value
+with its unit in its name; a listen address is (host, port) with a literal IP address.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Listen = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class TcpLimits:
+    """`server.tcp`: beyond `pipeline` unanswered queries reading pauses."""
+
+    connections: int = 1000
+    per_source: int = 100
+    idle_s: float = 10.0
+    message_s: float = 2.0
+    pipeline: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`server.limits`; `additional` counts names and never cuts glue."""
+
+    rrset: int = 100
+    types_per_name: int = 100
+    cname_chain: int = 8
+    additional: int = 13
+
+
+@dataclass(frozen=True, slots=True)
+class GeoSettings:
+    """`geo`: paths are absolute or None; `max_scope` is (IPv4, IPv6); memory in octets."""
+
+    city: str | None = None
+    asn: str | None = None
+    max_scope: tuple[int, int] = (24, 56)
+    table_memory: int = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """`probe`: `allow` holds networks in text form; seconds."""
+
+    allow: tuple[str, ...] = ()
+    concurrency: int = 512
+    settle_s: float = 10.0
+    state_max_age_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of `server`, `control`, `geo` and `probe`. `control` None means off."""
+
+    listen: tuple[Listen, ...] = (("127.0.0.1", 5300), ("::1", 5300))
+    engine: str = "auto"
+    state: str = "state"
+    explain_to: tuple[str, ...] = ()
+    ecs_from: tuple[str, ...] | None = None
+    nsid: bytes | None = None
+    udp_size: int = 1232
+    tcp: TcpLimits = field(default_factory=TcpLimits)
+    limits: Limits = field(default_factory=Limits)
+    control: Listen | None = ("127.0.0.1", 8053)
+    control_hosts: tuple[str, ...] = ()
+    geo: GeoSettings = field(default_factory=GeoSettings)
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
