@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from struct import Struct
 from zlib import crc32
 
-from gslb.wire.rrtype import CNAME, NS, STEER
+from gslb.wire.rrtype import NS, STEER
 
 APEX = 1
 CUT = 2  # a delegation: NS below the apex
@@ -138,8 +138,3 @@ def policies_named(zones: Sequence[Zone]) -> frozenset[str]:
 def is_delegation(rrsets: Sequence[RRset]) -> bool:
     """True if the RRsets of a name below the apex make it a zone cut."""
     return any(rrset.type == NS for rrset in rrsets)
-
-
-def is_alias(node: Node) -> RRset | None:
-    """The CNAME RRset of a node, if it has one."""
-    return node.get(CNAME)

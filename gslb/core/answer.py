@@ -1,0 +1,257 @@
+"""What a zone says to a question: the algorithm of RFC 1034 section 4.3.2, authoritative part.
+
+Knows: exact matches, wildcards (RFC 4592), empty non-terminals (RFC 8020), aliases inside
+the zone, referrals with glue (RFC 9471), negatives (RFC 2308), ANY (RFC 8482). Refuses to
+know: packets, clients, health. Invariant: an outcome is a value, and every outcome has an
+`anchor`, the existing name that the question's name ends with; existence never depends on
+who asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gslb.core.zone import CUT, OCCLUDED, WILD, Node, RRset, Zone
+from gslb.wire.name import is_below, parent, suffixes
+from gslb.wire.rrtype import (
+    AAAA,
+    ANY,
+    CNAME,
+    DS,
+    HINFO,
+    MX,
+    NOERROR,
+    NS,
+    NXDOMAIN,
+    SOA,
+    SRV,
+    STEER,
+    A,
+)
+
+Zones = Mapping[bytes, Zone]
+Owned = tuple[bytes | None, RRset]  # None: the question's name
+
+# RFC 8482 section 4.2; the TTL is that of the RFC's own example.
+_HINFO: Final = RRset(HINFO, 3789, (b"\x07RFC8482\x00",))
+_STAR: Final = b"\x01*"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Records: aliases in the order of the chain, then the RRset asked for, if it was reached."""
+
+    anchor: bytes
+    answers: tuple[Owned, ...]
+    additional: tuple[Owned, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """A and AAAA are decided by a policy. `owner` is the key of the STEER record's name."""
+
+    anchor: bytes
+    owner: bytes
+    zone: Zone
+    policy: str
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """Somebody else's: the NS records of the cut, and addresses of name servers.
+
+    `glue` is in-domain and must be given; `sibling` glue may be left out (RFC 9471).
+    """
+
+    anchor: bytes
+    ns: RRset
+    glue: tuple[Owned, ...]
+    sibling: tuple[Owned, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """NODATA (rcode NOERROR) or NXDOMAIN, perhaps at the end of a chain of aliases."""
+
+    anchor: bytes
+    rcode: int
+    apex: bytes
+    soa: RRset
+    answers: tuple[Owned, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No zone of ours holds the name."""
+
+
+Outcome = Found | Steered | Referral | Absence | Refused
+REFUSED: Final = Refused()
+
+
+def zone_of(zones: Zones, key: bytes, qtype: int) -> Zone | None:
+    """The zone with the longest apex that holds the name.
+
+    DS is the parent's (RFC 4035 section 3.1.4.1): at an apex of ours the parent answers, if
+    we have it too.
+    """
+    best: Zone | None = None
+    for suffix in suffixes(key):
+        zone = zones.get(suffix)
+        if zone is None:
+            continue
+        if qtype != DS or suffix != key:
+            return zone
+        best = zone
+    return best
+
+
+def lookup(zones: Zones, key: bytes, qtype: int, chain: int = 8, names: int = 13) -> Outcome:
+    """The outcome for a name (lower-case wire key) and type, class IN.
+
+    `chain` is the largest number of aliases followed, `names` of names that get additional data.
+    """
+    zone = zone_of(zones, key, qtype)
+    if zone is None:
+        return REFUSED
+    return _Search(zones, zone, chain, names).find(key, qtype)
+
+
+def negative_soa(zone: Zone, ttl: int | None = None) -> RRset:
+    """The SOA of a negative answer, TTL min(its own, MINIMUM) (RFC 2308 section 3) or `ttl`."""
+    node = zone.find(zone.apex)
+    soa = node.get(SOA) if node is not None else None
+    assert soa is not None, "image.build refuses a zone without SOA"
+    minimum = int.from_bytes(soa.rdatas[0][-4:], "big")
+    least = min(soa.ttl, minimum) if ttl is None else min(soa.ttl, minimum, ttl)
+    return RRset(SOA, least, soa.rdatas)
+
+
+class _Search:
+    """One lookup: follows aliases within one zone."""
+
+    def __init__(self, zones: Zones, zone: Zone, chain: int, names: int) -> None:
+        self.zones, self.zone, self.chain, self.names = zones, zone, chain, names
+
+    def find(self, key: bytes, qtype: int) -> Outcome:
+        node, anchor = self._match(key)
+        if anchor.flags & (CUT | OCCLUDED) and (cut := self._cut(anchor, key, qtype)) is not None:
+            return self._refer(cut)
+        if node is None:
+            return self._absent(anchor.name, NXDOMAIN)
+        if (steer := node.steer) is not None and qtype in (A, AAAA):
+            return Steered(anchor.name, node.name, self.zone, *steer)
+        alias = node.get(CNAME)
+        if alias is not None and qtype not in (CNAME, ANY):
+            return self._follow(anchor.name, key, alias, qtype)
+        rrset = _select(node, qtype)
+        if rrset is None:
+            return self._absent(anchor.name, NOERROR)
+        return Found(anchor.name, ((None, rrset),), self._additional(rrset))
+
+    def _match(self, key: bytes) -> tuple[Node | None, Node]:
+        """(node that holds the data: the name's own or a wildcard's, closest encloser)."""
+        zone = self.zone
+        place = zone.place(key)
+        if place >= 0:
+            node = zone.node(place)
+            return node, node
+        name = parent(key)
+        while (place := zone.place(name)) < 0:
+            name = parent(name)
+        encloser = zone.node(place)
+        source = zone.find(_STAR + name) if encloser.flags & WILD else None
+        return source, encloser
+
+    def _cut(self, anchor: Node, key: bytes, qtype: int) -> Node | None:
+        """The cut at or above the closest encloser, None if DS makes the name ours."""
+        if anchor.flags & CUT and not anchor.flags & OCCLUDED:
+            return None if qtype == DS and anchor.name == key else anchor
+        cut = anchor
+        while cut.flags & OCCLUDED:
+            above = self.zone.find(parent(cut.name))
+            assert above is not None, "every name between a name and the apex exists"
+            cut = above
+        return cut
+
+    def _refer(self, cut: Node) -> Referral:
+        ns = cut.get(NS)
+        assert ns is not None, "a cut is a name with NS records"
+        glue: list[Owned] = []
+        sibling: list[Owned] = []
+        for target in _targets(ns):
+            within = is_below(target, cut.name)
+            for rrset in self._addresses(target):
+                (glue if within else sibling).append((target, rrset))
+        return Referral(cut.name, ns, tuple(glue), tuple(sibling))
+
+    def _absent(self, anchor: bytes, rcode: int) -> Absence:
+        return Absence(anchor, rcode, self.zone.apex, negative_soa(self.zone))
+
+    def _follow(self, anchor: bytes, key: bytes, alias: RRset, qtype: int) -> Found | Absence:
+        """The chain of aliases from `key`, as far as this zone knows it.
+
+        It ends before a steered name (the resolver asks again, RFC 7871 section 7.2.1), at a
+        cut, outside the zone, and where it would meet a name twice.
+        """
+        answers: list[Owned] = [(None, alias)]
+        seen = {key}
+        while len(answers) <= self.chain:
+            target = alias.rdatas[0].lower()
+            if target in seen or zone_of(self.zones, target, CNAME) is not self.zone:
+                break
+            seen.add(target)
+            node, encloser = self._match(target)
+            if encloser.flags & (CUT | OCCLUDED):
+                break
+            if node is None:
+                return Absence(
+                    anchor, NXDOMAIN, self.zone.apex, negative_soa(self.zone), tuple(answers)
+                )
+            if node.steer is not None and qtype in (A, AAAA):
+                break
+            next_alias = node.get(CNAME)
+            if next_alias is None:
+                rrset = _select(node, qtype)
+                if rrset is None:
+                    return Absence(
+                        anchor, NOERROR, self.zone.apex, negative_soa(self.zone), tuple(answers)
+                    )
+                answers.append((target, rrset))
+                break
+            answers.append((target, next_alias))
+            alias = next_alias
+        return Found(anchor, tuple(answers))
+
+    def _additional(self, rrset: RRset) -> tuple[Owned, ...]:
+        """Addresses of the names in an NS, MX or SRV RRset; optional (RFC 1035 section 3.3)."""
+        if rrset.type not in (NS, MX, SRV):
+            return ()
+        found: list[Owned] = []
+        for target in _targets(rrset)[: self.names]:
+            found.extend((target, addresses) for addresses in self._addresses(target))
+        return tuple(found)
+
+    def _addresses(self, target: bytes) -> tuple[RRset, ...]:
+        """Static A and AAAA of a name of this zone, glue included; steered ones never are."""
+        if not is_below(target, self.zone.apex):
+            return ()
+        node = self.zone.find(target)
+        if node is None:
+            return ()
+        return tuple(rrset for rrset in node.rrsets if rrset.type in (A, AAAA))
+
+
+def _select(node: Node, qtype: int) -> RRset | None:
+    if qtype == ANY:
+        return _HINFO if node.rrsets else None
+    return None if qtype == STEER else node.get(qtype)
+
+
+def _targets(rrset: RRset) -> list[bytes]:
+    """The host names in NS, MX and SRV rdata, as keys, each once."""
+    skip = {MX: 2, SRV: 6}.get(rrset.type, 0)
+    return list(dict.fromkeys(rdata[skip:].lower() for rdata in rrset.rdatas))

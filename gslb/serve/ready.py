@@ -1,0 +1,187 @@
+"""Ready answers of steered names: per policy and treatment, as bytes that fit any name.
+
+Knows: how an Outcome becomes octets, and when what was remembered is stale. Refuses to
+know: packets, zones, sockets. Invariant: the octets name their owner by a pointer to the
+question, so one Ready serves every name with the same policy, TTL and family, and a verdict
+throws away only what had read the pool it touched.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from gslb.core.decide import Outcome, answer_ttl, evaluate
+from gslb.core.draw import Picks, draw, variants
+from gslb.core.health import Health
+from gslb.core.policy import Family, Policy, Pool
+from gslb.core.table import PolicyTable
+from gslb.wire.message import RD
+from gslb.wire.reply import Body, compose_head, compose_record, reply_flags
+from gslb.wire.rrtype import AAAA, NOERROR, A
+
+MOST_VARIANTS: Final = 24
+MOST_PACKED: Final = 64
+
+Cell = list[int]  # one counter
+
+
+class EngineDice:
+    """The dice of the serving engine: a generator, turn counters, the prefix of the client."""
+
+    def __init__(self, generator: Random) -> None:
+        self.random = generator.random
+        self.prefix = b""
+        self._turns: dict[tuple[int, Family], int] = {}
+
+    def turn(self, node: int, family: Family) -> int:
+        """How often this was asked before for the node and family."""
+        count = self._turns.get((node, family), 0)
+        self._turns[node, family] = count + 1
+        return count
+
+    def forget(self) -> None:
+        """A new plan has new nodes."""
+        self._turns.clear()
+
+
+@dataclass(slots=True, eq=False)
+class Packed:
+    """Octets of an answer section. `heads` by rd + 2 * opt: the header after the id.
+
+    `cells` are the counters that one such answer adds to.
+    """
+
+    heads: tuple[bytes, bytes, bytes, bytes]
+    body: Body
+    authoritative: bool
+    cells: tuple[Cell, ...]
+
+
+def pack(body: Body, rcode: int, authoritative: bool, cells: tuple[Cell, ...]) -> Packed:
+    """A Packed with its four heads."""
+    plain = reply_flags(0, rcode, authoritative)
+    wished = reply_flags(RD, rcode, authoritative)
+    return Packed(
+        (
+            compose_head(plain, body, False),
+            compose_head(wished, body, False),
+            compose_head(plain, body, True),
+            compose_head(wished, body, True),
+        ),
+        body,
+        authoritative,
+        cells,
+    )
+
+
+@dataclass(slots=True, eq=False)
+class Ready:
+    """What is remembered of one treatment.
+
+    Exactly one of three: `fixed`; `choices` with their `bounds` (cumulative probability); or
+    neither, then it is drawn for each query and `drawn` keeps what was drawn before.
+    `outcome.branch` None means no records.
+    """
+
+    health: Health
+    versions: tuple[tuple[int, int], ...]
+    outcome: Outcome
+    ttl: int
+    fixed: Packed | None = None
+    choices: Sequence[Packed] = ()
+    bounds: Sequence[float] = ()
+    drawn: dict[Picks, Packed] = field(default_factory=dict)
+
+    def current(self, health: Health) -> bool:
+        """True if nothing that was read has changed; then it counts as seen."""
+        pools = health.pools
+        if any(pools[index].version != version for index, version in self.versions):
+            return False
+        self.health = health
+        return True
+
+
+class Counters:
+    """One counter per (metric, label values …), created when first used; names come from files."""
+
+    def __init__(self) -> None:
+        self.cells: dict[tuple[str, ...], Cell] = {}
+
+    def cell(self, *key: str) -> Cell:
+        """The counter of a key."""
+        return self.cells.setdefault(key, [0])
+
+
+class Steering:
+    """Answers of one (policy, TTL, family) by treatment number, evaluated when first asked."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        table: PolicyTable,
+        pools: Sequence[Pool],
+        ttl: int,
+        family: Family,
+        counters: Counters,
+    ) -> None:
+        self.policy, self.table, self.pools = policy, table, pools
+        self.ttl, self.family, self.counters = ttl, family, counters
+        self.answers: dict[int, Ready] = {}
+
+    def ready(self, number: int, health: Health) -> Ready:
+        """The remembered answer for a treatment, made anew if its pools have changed."""
+        known = self.answers.get(number)
+        if known is not None and (known.health is health or known.current(health)):
+            return known
+        treatment = self.table.treatments[number]
+        outcome = evaluate(self.policy, treatment, self.family, health)
+        ttl, _ = answer_ttl(self.policy, self.ttl, outcome)
+        versions = tuple((index, health.pools[index].version) for index in outcome.read)
+        ready = Ready(health, versions, outcome, ttl)
+        if outcome.branch is not None:
+            found = variants(outcome.branch, self.policy.answers, MOST_VARIANTS)
+            if found is not None and len(found) == 1:
+                ready.fixed = self.pack(ready, found[0].picks)
+            elif found is not None:
+                ready.choices = [self.pack(ready, variant.picks) for variant in found]
+                total, bounds = 0.0, []
+                for variant in found:
+                    total += variant.probability
+                    bounds.append(total)
+                ready.bounds = bounds[:-1]  # whatever rounding left belongs to the last
+        self.answers[number] = ready
+        return ready
+
+    def choose(self, ready: Ready, dice: EngineDice) -> Packed:
+        """The answer of one query."""
+        if ready.choices:
+            return ready.choices[bisect_right(ready.bounds, dice.random())]
+        branch = ready.outcome.branch
+        assert branch is not None, "the caller has seen that there are records"
+        picks = draw(branch, self.family, self.policy.answers, self.policy.take, dice)
+        known = ready.drawn.get(picks)
+        if known is None:
+            known = self.pack(ready, picks)
+            if len(ready.drawn) < MOST_PACKED:
+                ready.drawn[picks] = known
+        return known
+
+    def pack(self, ready: Ready, picks: Picks) -> Packed:
+        """The octets of some endpoints' records."""
+        rrtype = A if self.family == 4 else AAAA
+        octets = bytearray()
+        for pool, index in picks:
+            packed = self.pools[pool].endpoints[index].address(self.family)
+            assert packed is not None, "only endpoints with the family are offered"
+            octets += compose_record(rrtype, ready.ttl, packed)
+        names = dict.fromkeys(self.pools[pool].name for pool, _ in picks)
+        cells = [self.counters.cell("answers", self.policy.name, name) for name in names]
+        if ready.outcome.rule:
+            rule = ready.outcome.rule
+            cells.append(self.counters.cell("policy_fallback", self.policy.name, rule))
+        body = Body(bytes(octets), len(picks), 0, 0, len(octets), 0)
+        return pack(body, NOERROR, True, tuple(cells))
