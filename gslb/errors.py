@@ -34,6 +34,14 @@ class EngineMissingError(GslbError):
     """`engine: native` was asked for and the native module is not there."""
 
 
+class ListenError(GslbError):
+    """A socket of `server.listen` cannot be opened; the text is one line for the operator."""
+
+
+class UnreachableError(GslbError):
+    """A server that a command asked gives no usable answer; says which and why."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Where:
     """A place in a file; line and column count from 1, and 0 means "the whole file"."""

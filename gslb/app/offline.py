@@ -11,8 +11,9 @@ from gslb.app.question import Question, explain_question
 from gslb.config.reader import read_configuration
 from gslb.core.explain import Explanation
 from gslb.core.health import all_unknown
-from gslb.core.world import World
+from gslb.core.world import Configuration, World
 from gslb.errors import ConfigError
+from gslb.geo.database import open_maps
 from gslb.geo.locate import Locator
 
 
@@ -22,11 +23,8 @@ def explain_offline(
     """The explanation from the files. Raises ConfigError, and ValueError for the question."""
     plan = load(path, starting=True).plan
     world = World(plan, all_unknown(plan.config.pools), 0)
-    locator = Locator.open(plan.config)
-    try:
-        return explain_question(world, Question(name, rrtype, client, down), locator.locate)
-    finally:
-        locator.close()
+    locate = open_locator(plan.config).locate
+    return explain_question(world, Question(name, rrtype, client, down), locate)
 
 
 def locator(path: str) -> Locator:
@@ -34,4 +32,10 @@ def locator(path: str) -> Locator:
     reading = read_configuration(path)
     if reading.config is None:
         raise ConfigError(reading.problems)
-    return Locator.open(reading.config)
+    return open_locator(reading.config)
+
+
+def open_locator(config: Configuration) -> Locator:
+    """What the databases and overrides of a configuration say; a broken one says nothing."""
+    maps, _ = open_maps(config.settings.geo)
+    return Locator(config, maps)

@@ -47,7 +47,7 @@ async def _serve(path: str, engine: str | None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_once, stop)
-    early = asyncio.Event()  # a reload asked for before there is a server is done by the start
+    early = asyncio.Event()  # a reload asked for before there is a server comes after the start
     loop.add_signal_handler(signal.SIGHUP, early.set)
     starting = asyncio.create_task(_start(path, engine))
     stopping = asyncio.create_task(stop.wait())
@@ -60,6 +60,8 @@ async def _serve(path: str, engine: str | None) -> int:
     stopping.cancel()
     server = starting.result()
     loop.add_signal_handler(signal.SIGHUP, server.want_reload)
+    if early.is_set():
+        server.want_reload()
     await stop.wait()
     notify("STOPPING=1")
     await server.stop()
@@ -82,18 +84,15 @@ async def _start(path: str, engine: str | None) -> Server:
     if wanted == "native":
         raise EngineMissingError("engine native: this release has no native engine; say auto")
     server = Server(path, delivery)
-    listeners: Listeners | None = None
     try:
-        # Bound before the probes, so that a port in use is said at once; answering begins
-        # when the first verdicts are in (health.md, Start).
-        listeners = Listeners(settings.listen)
+        # Once for nothing, so that a port in use is said at once; for good only when the
+        # first verdicts are in (health.md, Start), so that no query waits in a socket.
+        await Listeners(settings.listen).stop()
         await server.settle()
-        server.start(listeners)
+        server.start(Listeners(settings.listen))
         if settings.control is not None:
             await _open_control(server, settings.control, settings.control_hosts)
     except BaseException:
-        if listeners is not None and server.listeners is None:
-            await listeners.stop()
         await server.stop()
         raise
     _announce(server)

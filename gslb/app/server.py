@@ -15,17 +15,18 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 from gslb.app.child import Delivery, load_in_child, remap_in_child
+from gslb.app.offline import open_locator
 from gslb.app.question import Question, explain_question
 from gslb.control.http import Control
 from gslb.core.check import Target
 from gslb.core.explain import Explanation
 from gslb.core.health import Health, State, all_unknown
+from gslb.core.policy import Family
 from gslb.core.setting import Listen
 from gslb.core.target import with_verdicts
 from gslb.core.trail import TargetHealth, Transition
 from gslb.core.world import Plan, World
 from gslb.errors import ConfigError, Problem
-from gslb.geo.locate import Locator
 from gslb.observe.log import ERROR, INFO, WARNING, event
 from gslb.probe.monitor import Monitor
 from gslb.serve.listen import Listeners
@@ -48,12 +49,12 @@ class Server:
         self._delivery = delivery
         plan = delivery.loaded.plan
         self.world = World(plan, all_unknown(plan.config.pools), 1)
-        self.engine = PythonEngine(self.world)
+        self.engine = PythonEngine(self.world, tell=_tell_fallback)
         self.monitor = Monitor(self._hear, plan.config.settings.probe)
         self.listeners: Listeners | None = None
         self.control: Control | None = None
         self.control_address: Listen | None = None
-        self._locator = Locator.open(plan.config)
+        self._locator = open_locator(plan.config)
         self._jobs = asyncio.Lock()
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -195,8 +196,7 @@ class Server:
             health = with_verdicts(all_unknown(config.pools), plan.targets, self.monitor.health())
             if self.listeners is not None:
                 self.listeners.limit(config.settings.tcp)
-        self._locator.close()
-        self._locator = Locator.open(plan.config)
+        self._locator = open_locator(plan.config)
         self._publish(plan, health)
         previous, self._delivery = self._delivery, delivery
         previous.close()
@@ -218,6 +218,14 @@ class Server:
             self.world, Question(name, rrtype, client, down), self._locator.locate
         )
         return explanation.body()
+
+
+def _tell_fallback(policy: str, family: Family, rule: str) -> None:
+    """A policy has nothing available and answers by its last resort, or has again."""
+    if rule:
+        event("fallback", level=WARNING, policy=policy, family=f"IPv{family}", rule=rule)
+    else:
+        event("recovery", policy=policy, family=f"IPv{family}")
 
 
 def report(problems: tuple[Problem, ...]) -> None:

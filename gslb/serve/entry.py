@@ -26,7 +26,7 @@ from gslb.core.answer import (
 from gslb.core.policy import Family
 from gslb.core.world import Plan
 from gslb.core.zone import WILD, Zone
-from gslb.serve.ready import Counters, Packed, Steering, pack
+from gslb.serve.ready import Ledger, Packed, Steering, pack
 from gslb.wire.name import parent
 from gslb.wire.reply import Records, compose_body
 from gslb.wire.rrtype import NOERROR, A
@@ -59,11 +59,11 @@ Entry = Static | Chosen
 class Memory:
     """Entries of one plan; `ready` is by key, type and class in wire form, as in a question."""
 
-    def __init__(self, plan: Plan, counters: Counters) -> None:
+    def __init__(self, plan: Plan, ledger: Ledger) -> None:
         self.ready: dict[bytes, Entry] = {}
         self._below: dict[tuple[bytes, int, int, int], Entry] = {}
         self._steerings: dict[tuple[str, int, Family], Steering] = {}
-        self._plan, self._counters = plan, counters
+        self._plan, self._ledger = plan, ledger
 
     def entry(self, key: bytes, qtype: int) -> Entry | None:
         """The entry of a question of class IN; None if no zone of ours holds the name."""
@@ -127,7 +127,7 @@ class Memory:
         known = self._steerings.get((policy.name, steered.ttl, family))
         if known is None:
             table = self._plan.tables[policy.name]
-            known = Steering(policy, table, config.pools, steered.ttl, family, self._counters)
+            known = Steering(policy, table, config.pools, steered.ttl, family, self._ledger)
             self._steerings[policy.name, steered.ttl, family] = known
         return Chosen(known, steered.zone)
 

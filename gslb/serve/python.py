@@ -21,7 +21,7 @@ from gslb.core.subject import Subject, locate, subject_of
 from gslb.core.world import World
 from gslb.serve.engine import Transport
 from gslb.serve.entry import Chosen, Memory, Static, pack_nodata
-from gslb.serve.ready import Counters, EngineDice, Packed, Steering, pack
+from gslb.serve.ready import EngineDice, Ledger, Packed, Steering, Tell, pack
 from gslb.wire.edns import Edns, compose_opt, compose_subnet
 from gslb.wire.message import HEADER, Query, parse_query
 from gslb.wire.reply import EMPTY, MAX_TCP, compose_reply, reply_flags
@@ -46,10 +46,12 @@ class PythonEngine:
 
     name = "python"
 
-    def __init__(self, world: World, generator: Random | None = None) -> None:
-        self._counters = Counters()
+    def __init__(
+        self, world: World, generator: Random | None = None, tell: Tell = lambda *_: None
+    ) -> None:
+        self._ledger = Ledger(tell)
         self._dice = EngineDice(generator or Random())
-        cell = self._counters.cell
+        cell = self._ledger.cell
         self._queries = {
             (transport, wide): cell("queries", transport, "6" if wide else "4")
             for transport in ("udp", "tcp")
@@ -78,13 +80,13 @@ class PythonEngine:
         self._udp_size = settings.udp_size
         self._opts = tuple(compose_opt(settings.udp_size, do)[:-2] for do in (False, True))
         self._dice.forget()
-        self._memory = Memory(world.plan, self._counters)
+        self._memory = Memory(world.plan, self._ledger)
         self._ready = self._memory.ready
         self._plan, self._health = world.plan, world.health
 
     def stats(self) -> Mapping[tuple[str, ...], int]:
         """Counters by (metric, label values …)."""
-        return {key: cell[0] for key, cell in self._counters.cells.items()}
+        return {key: cell[0] for key, cell in self._ledger.cells.items()}
 
     def answer(self, packet: bytes, peer: str, transport: Transport) -> bytes | None:
         """The reply to a packet, None for silence. Never raises."""
@@ -93,7 +95,7 @@ class PythonEngine:
             return self._quick(packet, peer, transport) or self._careful(packet, peer, transport)
         except Exception:
             # Ours to mend: caught once, here, for all of it (architecture.md, Errors).
-            self._counters.cell("errors")[0] += 1
+            self._ledger.cell("errors")[0] += 1
             log.exception("answer failed packet=%s", packet[:512].hex())
             query = parse_query(packet)
             return None if query is None else self._plain(query, SERVFAIL, transport)
@@ -164,17 +166,20 @@ class PythonEngine:
         self, steering: Steering, peer: str, network: int | None, octets: bytes
     ) -> tuple[Packed, int] | None:
         """(answer, scope) for an IPv4 subject; None leaves it to the careful way."""
+        table = steering.table
         if network is None:
             if ":" in peer:
                 return None
             octets = inet_aton(peer)
-            network = int.from_bytes(octets, "big")
+            number, scope = table.leaf(4, int.from_bytes(octets, "big"))
+            if number == table.special:
+                number = table.unknown
         elif self._believed is not None or not steering.policy.ecs:
             return None
-        table = steering.table
-        number, scope = table.leaf(4, network)
-        if number == table.special:
-            return None
+        else:
+            number, scope = table.leaf(4, network)
+            if number == table.special:
+                return None  # the packet's source decides
         ready = steering.answers.get(number)
         if ready is None or ready.health is not self._health:
             ready = steering.ready(number, self._health)
@@ -191,7 +196,7 @@ class PythonEngine:
         query = parse_query(packet)
         if query is None:
             reason = "short" if len(packet) < HEADER else "response"
-            self._counters.cell("dropped", reason)[0] += 1
+            self._ledger.cell("dropped", reason)[0] += 1
             return None
         if query.rcode:
             return self._plain(query, query.rcode, transport)
@@ -217,7 +222,7 @@ class PythonEngine:
             packed = ready.fixed or steering.choose(ready, self._dice)
             return self._compose(query, packed, NOERROR, transport, scope)
         rule = ready.outcome.rule
-        self._counters.cell("policy_fallback", steering.policy.name, rule)[0] += 1
+        self._ledger.cell("policy_fallback", steering.policy.name, rule)[0] += 1
         if rule == "servfail":
             return self._plain(query, SERVFAIL, transport)
         packed = pack_nodata(entry.zone, entry.zone.apex, query.key, ready.ttl)
@@ -258,7 +263,7 @@ class PythonEngine:
             limit = MAX_TCP
         reply, cut = compose_reply(query.id, flags, query.question, packed.body, opt, limit)
         if cut:
-            self._counters.cell("truncated")[0] += 1
+            self._ledger.cell("truncated")[0] += 1
         for cell in packed.cells:
             cell[0] += 1
         self._responses[transport, rcode][0] += 1

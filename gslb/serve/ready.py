@@ -9,7 +9,7 @@ throws away only what had read the pool it touched.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -27,6 +27,7 @@ MOST_VARIANTS: Final = 24
 MOST_PACKED: Final = 64
 
 Cell = list[int]  # one counter
+Tell = Callable[[str, Family, str], None]
 
 
 class EngineDice:
@@ -105,11 +106,16 @@ class Ready:
         return True
 
 
-class Counters:
-    """One counter per (metric, label values …), created when first used; names come from files."""
+class Ledger:
+    """Counters, and who is told when a policy falls back to its last resort or recovers.
 
-    def __init__(self) -> None:
+    One counter per (metric, label values …), created when first used; names come from files.
+    `tell(policy, family, rule)` has an empty rule for a recovery.
+    """
+
+    def __init__(self, tell: Tell) -> None:
         self.cells: dict[tuple[str, ...], Cell] = {}
+        self.tell = tell
 
     def cell(self, *key: str) -> Cell:
         """The counter of a key."""
@@ -126,11 +132,12 @@ class Steering:
         pools: Sequence[Pool],
         ttl: int,
         family: Family,
-        counters: Counters,
+        ledger: Ledger,
     ) -> None:
         self.policy, self.table, self.pools = policy, table, pools
-        self.ttl, self.family, self.counters = ttl, family, counters
+        self.ttl, self.family, self.ledger = ttl, family, ledger
         self.answers: dict[int, Ready] = {}
+        self._fallen: set[int] = set()  # treatments that are at their last resort
 
     def ready(self, number: int, health: Health) -> Ready:
         """The remembered answer for a treatment, made anew if its pools have changed."""
@@ -154,7 +161,15 @@ class Steering:
                     bounds.append(total)
                 ready.bounds = bounds[:-1]  # whatever rounding left belongs to the last
         self.answers[number] = ready
+        self._note(number, outcome)
         return ready
+
+    def _note(self, number: int, outcome: Outcome) -> None:
+        """The first fallback and the last recovery are told."""
+        fallen = bool(self._fallen)
+        (self._fallen.add if outcome.rule else self._fallen.discard)(number)
+        if fallen != bool(self._fallen):
+            self.ledger.tell(self.policy.name, self.family, outcome.rule)
 
     def choose(self, ready: Ready, dice: EngineDice) -> Packed:
         """The answer of one query."""
@@ -179,9 +194,9 @@ class Steering:
             assert packed is not None, "only endpoints with the family are offered"
             octets += compose_record(rrtype, ready.ttl, packed)
         names = dict.fromkeys(self.pools[pool].name for pool, _ in picks)
-        cells = [self.counters.cell("answers", self.policy.name, name) for name in names]
+        cells = [self.ledger.cell("answers", self.policy.name, name) for name in names]
         if ready.outcome.rule:
             rule = ready.outcome.rule
-            cells.append(self.counters.cell("policy_fallback", self.policy.name, rule))
+            cells.append(self.ledger.cell("policy_fallback", self.policy.name, rule))
         body = Body(bytes(octets), len(picks), 0, 0, len(octets), 0)
         return pack(body, NOERROR, True, tuple(cells))

@@ -309,6 +309,18 @@ def test_servfail_as_last_resort() -> None:
     assert engine.stats()["policy_fallback", "list", "servfail"] == 1
 
 
+def test_a_fallback_and_its_end_are_told_once() -> None:
+    told: list[tuple] = []
+    world = make_world()
+    engine = PythonEngine(world, Random(1), tell=lambda *what: told.append(what))
+    everything = down(world, "web-fra", "web-iad", "web-nrt")
+    for state in (world, everything, world):
+        engine.publish(state)
+        for network in ("50.1.2.0/24", "150.1.2.0/24", "203.0.113.0/24"):
+            ask(engine, wire("www", network=network))
+    assert told == [("web", 4, "ignore_probes"), ("web", 4, "")]
+
+
 def test_weights_show_in_the_answers(engine: PythonEngine) -> None:
     packet = wire("split")
     firsts = [addresses(ask(engine, packet)) for _ in range(2000)]

@@ -1,0 +1,1 @@
+"""`make bench`: gslb beside its peers, on the same zone, questions and cores (bench/README.md)."""

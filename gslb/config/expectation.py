@@ -1,0 +1,160 @@
+"""`tests:`: what the operator expects of the configuration.
+
+Knows: how a test is written. Refuses to know: how it is run. Invariant: what a test names
+exists, its subject is an address or a network, its addresses are of the type it asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from ipaddress import ip_address
+from typing import Final
+
+from gslb.config.flat import as_mapping, read_flat
+from gslb.config.model import ExpectationModel
+from gslb.config.report import Report, quote
+from gslb.config.scalar import ScalarError, read_address, read_subnet, show
+from gslb.config.tree import Mapping, Scalar, Sequence, Tree, place_of, plain
+from gslb.core.policy import DataCenter, Pool
+from gslb.core.world import ConfigTest
+from gslb.wire.name import from_text
+from gslb.wire.rrtype import AAAA, A
+
+_TYPES: Final = {"A": A, "AAAA": AAAA}
+_OCTETS: Final = {A: 4, AAAA: 16}
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+def read_tests(
+    root: Mapping,
+    datacenters: Map[str, DataCenter | None],
+    pools: Map[str, Pool | None],
+    report: Report,
+) -> tuple[ConfigTest, ...]:
+    """The tests of the file, less the broken ones."""
+    tree = root.get("tests")
+    if tree is None or (isinstance(tree, Scalar) and tree.is_null):
+        return ()
+    if not isinstance(tree, Sequence):
+        report.error(tree.where, "", f"tests: {show(plain(tree))} is not a list")
+        return ()
+    objects = _objects(datacenters, pools)
+    tests: list[ConfigTest] = []
+    for number, item in enumerate(tree.items, 1):
+        subject = f"test {number}"
+        table = as_mapping(item, subject, report)
+        if table is not None and (test := _read_test(table, subject, objects, report)) is not None:
+            tests.append(test)
+    return tuple(tests)
+
+
+def _read_test(
+    table: Mapping, subject: str, objects: dict[str, list[str]], report: Report
+) -> ConfigTest | None:
+    model = read_flat(ExpectationModel, table, subject, report, _NONE)
+    if model is None:
+        return None
+    question = _read_question(table, model.ask, subject, report)
+    where = place_of(table, ("from",), key=False)
+    try:
+        subnet = read_subnet(model.subject)
+        asker = model.subject if "/" not in model.subject else str(subnet)
+    except ScalarError:
+        what = f"from: {quote(model.subject)} is neither an address nor a network"
+        report.error(where, subject, what)
+        return None
+    _look_at_down(table.get("down"), subject, objects, report)
+    if model.expect is None and model.expect_any is None:
+        report.error(table.where, subject, "expects nothing", "add `expect:` or `expect_any:`")
+    if question is None:
+        return None
+    name, rrtype = question
+    return ConfigTest(
+        name,
+        rrtype,
+        asker,
+        model.down,
+        _addresses(table, "expect", model.expect, rrtype, subject, report),
+        _addresses(table, "expect_any", model.expect_any, rrtype, subject, report),
+        str(table.where),
+    )
+
+
+def _read_question(
+    table: Mapping, text: str, subject: str, report: Report
+) -> tuple[bytes, int] | None:
+    where = place_of(table, ("ask",), key=False)
+    words = text.split()
+    if len(words) != 2 or words[1].upper() not in _TYPES:
+        hint = "write a name and A or AAAA, as www.example.com A"
+        report.error(where, subject, f"ask: {quote(text)} is no question", hint)
+        return None
+    try:
+        return from_text(words[0]).lower(), _TYPES[words[1].upper()]
+    except (ValueError, UnicodeError) as error:
+        report.error(where, subject, f"ask: {quote(words[0])} is no name: {error}")
+        return None
+
+
+def _addresses(
+    table: Mapping,
+    key: str,
+    texts: tuple[str, ...] | None,
+    rrtype: int,
+    subject: str,
+    report: Report,
+) -> frozenset[bytes] | None:
+    if texts is None:
+        return None
+    for index, text in enumerate(texts):
+        if len(ip_address(text).packed) != _OCTETS[rrtype]:
+            where = place_of(table, (key, index), key=False)
+            kind = "AAAA" if rrtype == AAAA else "A"
+            report.error(where, subject, f"{key}: {text} is no answer to a question for {kind}")
+    return frozenset(ip_address(text).packed for text in texts)
+
+
+def _objects(
+    datacenters: Map[str, DataCenter | None], pools: Map[str, Pool | None]
+) -> dict[str, list[str]]:
+    """What `down` may name: `fra`, `datacenter/fra`, … each with what it could mean."""
+    found: dict[str, set[str]] = {}
+    endpoints = {
+        name
+        for pool in pools.values()
+        if pool is not None
+        for endpoint in pool.endpoints
+        for packed in (endpoint.ipv4, endpoint.ipv6)
+        for name in (endpoint.name, "" if packed is None else str(ip_address(packed)))
+        if name
+    }
+    for kind, names in (("datacenter", datacenters), ("pool", pools), ("endpoint", endpoints)):
+        for name in names:
+            full = f"{kind}/{name}"
+            found.setdefault(name, set()).add(full)
+            found.setdefault(full, set()).add(full)
+    return {name: sorted(meanings) for name, meanings in found.items()}
+
+
+def _look_at_down(
+    tree: Tree | None, subject: str, objects: dict[str, list[str]], report: Report
+) -> None:
+    for item in tree.items if isinstance(tree, Sequence) else (tree,):
+        if not isinstance(item, Scalar):
+            continue
+        meanings = objects.get(item.text) or objects.get(_canonical(item.text), [])
+        if not meanings:
+            what = f"down: unknown object {quote(item.text)}"
+            report.error(item.where, subject, what, report.suggest(item.text, objects))
+        elif len(meanings) > 1:
+            what = f"down: {quote(item.text)} could be {' or '.join(meanings)}"
+            report.error(item.where, subject, what, "write one of them")
+
+
+def _canonical(text: str) -> str:
+    """An object's text with its address as `ipaddress` writes it."""
+    kind, slash, rest = text.rpartition("/")
+    try:
+        return kind + slash + str(read_address(rest))
+    except ScalarError:
+        return text

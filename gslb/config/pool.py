@@ -1,0 +1,194 @@
+"""What is handed out and where it lives: `datacenters:` and `pools:`.
+
+Knows: endpoints, weights, and what may be probed (core/probing.py). Refuses to know:
+policies. Invariant: a pool has endpoints, no address twice, and a name that no word of
+`when_all_down` has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_address
+from typing import Final
+
+from gslb.config.flat import as_mapping, named, read_flat
+from gslb.config.model import DataCenterModel, EndpointModel, PoolModel
+from gslb.config.report import Report, quote
+from gslb.config.scalar import ScalarError, read_address, show
+from gslb.config.tree import Entry, Mapping, Scalar, Sequence, Tree, plain
+from gslb.core.check import Check
+from gslb.core.policy import DataCenter, Endpoint, Pool
+from gslb.core.probing import forbid, refusal
+
+LATER_KEYS: Final = frozenset(("panic", "ramp", "shed", "manual_resume"))
+LAST_RESORTS: Final = ("serve_all", "nodata", "servfail")
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a pool may name. A value of None is an object that exists and is broken."""
+
+    datacenters: dict[str, DataCenter | None]
+    checks: dict[str, Check | None]
+    allow: tuple[str, ...]
+
+
+def read_datacenters(root: Mapping, report: Report) -> dict[str, DataCenter | None]:
+    """The data centers of the file; None for a broken one."""
+    found: dict[str, DataCenter | None] = {}
+    for entry in named(root, "datacenters", "data center", report):
+        subject = f"data center {quote(entry.key)}"
+        found[entry.key] = None
+        if (table := as_mapping(entry.value, subject, report)) is None:
+            continue
+        if (model := read_flat(DataCenterModel, table, subject, report, _NONE)) is not None:
+            found[entry.key] = DataCenter(entry.key, model.at, model.capacity)
+    return found
+
+
+def read_pools(
+    root: Mapping, defaults: Mapping, around: Surroundings, report: Report
+) -> dict[str, Pool | None]:
+    """The pools of the file; None for a broken one."""
+    found: dict[str, Pool | None] = {}
+    for entry in named(root, "pools", "pool", report):
+        reader = _PoolReader(entry, around, report)
+        found[entry.key] = reader.read(len(found), defaults)
+    return found
+
+
+class _PoolReader:
+    """Reads one pool."""
+
+    def __init__(self, entry: Entry, around: Surroundings, report: Report) -> None:
+        self._entry = entry
+        self._around = around
+        self._report = report
+        self._subject = f"pool {quote(entry.key)}"
+
+    def read(self, index: int, defaults: Mapping) -> Pool | None:
+        name = self._entry.key
+        if name in LAST_RESORTS:
+            self._error(self._entry, f"{quote(name)} is a word of when_all_down", "rename the pool")
+        table = as_mapping(self._entry.value, self._subject, self._report)
+        if table is None:
+            return None
+        whole = table.without("endpoints").over(defaults)
+        model = read_flat(PoolModel, whole, self._subject, self._report, LATER_KEYS)
+        check = None
+        if model is not None and self._known(whole, "check", model.check, self._around.checks):
+            check = self._around.checks[model.check or ""]
+        endpoints = self._read_endpoints(table, check)
+        if model is None or not endpoints:
+            return None
+        if not model.min_healthy.percent and model.min_healthy.value > len(endpoints):
+            value = model.min_healthy.value
+            what = f"min_healthy {value} is above the number of endpoints, {len(endpoints)}"
+            where = whole.place("min_healthy")
+            self._report.error(where, self._subject, what)
+        datacenter = None
+        if self._known(whole, "datacenter", model.datacenter, self._around.datacenters):
+            datacenter = self._around.datacenters[model.datacenter or ""]
+        return Pool(index, name, endpoints, datacenter, model.check, model.min_healthy, model.pick)
+
+    def _known(
+        self,
+        table: Mapping,
+        key: str,
+        name: str | None,
+        known: dict[str, DataCenter | None] | dict[str, Check | None],
+    ) -> bool:
+        if name is None or name in known:
+            return name is not None
+        tree = table.get(key)
+        noun = "data center" if key == "datacenter" else key
+        where = table.where if tree is None else tree.where
+        self._report.unknown(where, self._subject, noun, name, known.keys())
+        return False
+
+    def _read_endpoints(self, table: Mapping, check: Check | None) -> tuple[Endpoint, ...]:
+        tree = table.get("endpoints")
+        if not isinstance(tree, Sequence):
+            if tree is None or (isinstance(tree, Scalar) and tree.is_null):
+                self._error(self._entry, "no endpoint", "add `endpoints: [192.0.2.1]`")
+            else:
+                self._error(tree, f"endpoints: {show(plain(tree))} is not a list")
+            return ()
+        if not tree.items:
+            self._error(tree, "no endpoint", "add an address")
+        endpoints: list[Endpoint] = []
+        seen: dict[bytes | str, int] = {}
+        for item in tree.items:
+            endpoint = self._read_endpoint(item)
+            if endpoint is None:
+                continue
+            endpoints.append(endpoint)
+            self._look_for_twins(item, endpoint, seen)
+            if check is not None and check.enabled:
+                self._look_at_probing(item, endpoint)
+        if endpoints and all(endpoint.weight == 0 for endpoint in endpoints):
+            self._error(tree, "all weights are 0", "give one endpoint a weight")
+        return tuple(endpoints)
+
+    def _read_endpoint(self, item: Tree) -> Endpoint | None:
+        if not isinstance(item, Mapping) or (
+            len(item.entries) == 1 and not item.get("ipv4") and not item.get("ipv6")
+        ):
+            return self._read_bare(item)
+        model = read_flat(EndpointModel, item, self._subject, self._report, _NONE)
+        if model is None:
+            return None
+        if model.ipv4 is None and model.ipv6 is None:
+            self._error(item, "an endpoint without an address", "add `ipv4:` or `ipv6:`")
+            return None
+        return Endpoint(
+            model.name or model.ipv4 or model.ipv6 or "",
+            None if model.ipv4 is None else ip_address(model.ipv4).packed,
+            None if model.ipv6 is None else ip_address(model.ipv6).packed,
+            model.weight,
+            model.check_address,
+            model.check_port,
+        )
+
+    def _read_bare(self, item: Tree) -> Endpoint | None:
+        try:
+            address = read_address(plain(item))
+        except ScalarError as error:
+            self._error(item, f"endpoint {error.what}", error.hint)
+            return None
+        if isinstance(address, IPv4Address):
+            return Endpoint(str(address), address.packed, None)
+        return Endpoint(str(address), None, address.packed)
+
+    def _look_for_twins(self, item: Tree, endpoint: Endpoint, seen: dict[bytes | str, int]) -> None:
+        for packed in (endpoint.ipv4, endpoint.ipv6):
+            if packed is not None and packed in seen:
+                text = quote(str(ip_address(packed)))
+                hint = f"the first is in line {seen[packed]}"
+                self._error(item, f"address {text} stands twice", hint)
+        if endpoint.name in seen:
+            hint = f"the first is in line {seen[endpoint.name]}"
+            if ip_address(endpoint.ipv4 or endpoint.ipv6 or b"").compressed != endpoint.name:
+                self._error(item, f"endpoint name {quote(endpoint.name)} stands twice", hint)
+        for key in (endpoint.ipv4, endpoint.ipv6, endpoint.name):
+            if key is not None:
+                seen.setdefault(key, item.where.line)
+
+    def _look_at_probing(self, item: Tree, endpoint: Endpoint) -> None:
+        """What health.md forbids to probe is said here, before anything is probed."""
+        packed = [address for address in (endpoint.ipv4, endpoint.ipv6) if address is not None]
+        probed = (
+            [endpoint.check_address]
+            if endpoint.check_address
+            else [str(ip_address(a)) for a in packed]
+        )
+        for address in probed:
+            reason = refusal(address, self._around.allow)
+            found = forbid(address)
+            if reason is not None and found is not None:
+                what = f"endpoint {quote(endpoint.name)} may not be probed: {reason}"
+                self._error(item, what, f"allow it with `probe.allow: [{found.network}]`")
+
+    def _error(self, at: Tree | Entry, what: str, hint: str = "") -> None:
+        self._report.error(at.where, self._subject, what, hint)

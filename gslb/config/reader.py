@@ -1,0 +1,165 @@
+"""From gslb.yaml and its zones to a Configuration, or every problem at once.
+
+Knows: the sections of the file and the order in which they need each other. Refuses to
+know: databases, sockets, what a server does with it. Invariant: never raises for anything
+in the files; without an error every reference in the Configuration is resolved.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+from gslb.config.check import read_check_defaults, read_checks
+from gslb.config.client import read_clients, read_overrides
+from gslb.config.document import read_document
+from gslb.config.expectation import read_tests
+from gslb.config.flat import as_mapping, read_defaults, without_later
+from gslb.config.model import OptionsModel, PoolModel
+from gslb.config.policy import read_policies
+from gslb.config.pool import LATER_KEYS, Surroundings, read_datacenters, read_pools
+from gslb.config.report import Report, listing, quote
+from gslb.config.review import Parts, review
+from gslb.config.setting import read_settings, read_zones_folder
+from gslb.config.tree import Mapping
+from gslb.config.zonefolder import ZoneFolder, read_zones
+from gslb.core.setting import Settings
+from gslb.core.world import Configuration
+from gslb.errors import Problem, Where
+
+SECTIONS: Final = (
+    "server",
+    "control",
+    "zones",
+    "geo",
+    "probe",
+    "clients",
+    "datacenters",
+    "checks",
+    "pools",
+    "policies",
+    "tests",
+    "defaults",
+)
+LATER_SECTIONS: Final = frozenset(("events",))
+_DEFAULTS: Final = ("checks", "pools", "policies")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of reading: `config` is None if any problem is an error.
+
+    `problems` are in the order of the files, gslb.yaml first; `files` is what was read:
+    gslb.yaml as named and the zones folder.
+    """
+
+    config: Configuration | None
+    problems: tuple[Problem, ...]
+    files: tuple[str, ...]
+
+
+def read_configuration(path: str) -> Reading:
+    """Read gslb.yaml and the zones it names; problems name the files as `path` does."""
+    report = Report()
+    root = read_document(path, report)
+    if root is None:
+        return Reading(None, report.problems(), (path,))
+    folder = os.path.dirname(os.path.abspath(path))
+    _look_at_sections(root, report)
+    settings = read_settings(root, folder, report)
+    zones, zones_folder = _read_zones(root, path, folder, settings, report)
+    config = _read_objects(root, settings, zones, folder, report)
+    found = sorted(
+        (*report.problems(), *zones.problems), key=lambda p: (p.where.file != path, p.where)
+    )
+    failed = any(problem.severity == "error" for problem in found)
+    return Reading(None if failed else config, tuple(found), (path, *zones_folder))
+
+
+def _look_at_sections(root: Mapping, report: Report) -> None:
+    for key in without_later(root, "", report, LATER_SECTIONS).entries:
+        if key not in SECTIONS:
+            hint = report.suggest(key, SECTIONS) or f"known here: {listing(SECTIONS)}"
+            report.error(root.place(key), "", f"unknown key {quote(key)}", hint)
+
+
+def _read_zones(
+    root: Mapping, path: str, folder: str, settings: Settings, report: Report
+) -> tuple[ZoneFolder, tuple[str, ...]]:
+    written = read_zones_folder(root, report)
+    if not written:
+        return ZoneFolder((), (), ()), ()
+    absolute = os.path.abspath(os.path.join(folder, written))
+    shown = os.path.normpath(os.path.join(os.path.dirname(path), written))
+    return read_zones(absolute, settings.limits, shown), (absolute,)
+
+
+def _read_objects(
+    root: Mapping, settings: Settings, zones: ZoneFolder, folder: str, report: Report
+) -> Configuration:
+    """The five nouns and the tests; what is broken is complained of and left out."""
+    defaults = _read_defaults(root, report)
+    max_scope = settings.geo.max_scope
+    geo = root.get("geo")
+    overrides = geo.get("overrides") if isinstance(geo, Mapping) else None
+    clients = read_clients(root, max_scope, report)
+    datacenters = read_datacenters(root, report)
+    checks = read_checks(root, defaults["checks"], folder, report)
+    around = Surroundings(datacenters, checks, settings.probe.allow)
+    pools = read_pools(root, defaults["pools"], around, report)
+    book = read_policies(root, defaults["policies"], pools, clients, report)
+    good_checks = {name: check for name, check in checks.items() if check is not None}
+    good_pools = tuple(pool for pool in pools.values() if pool is not None)
+    parts = Parts(
+        geo=settings.geo,
+        checks=good_checks,
+        pools=good_pools,
+        clients=clients,
+        book=book,
+        steers=zones.steers,
+        steers_are_known=all(problem.severity == "warning" for problem in zones.problems),
+        places=_places(root, ("clients", "datacenters", "pools")),
+    )
+    review(parts, report)
+    return Configuration(
+        settings=settings,
+        zones=zones.zones,
+        datacenters={name: home for name, home in datacenters.items() if home is not None},
+        checks=good_checks,
+        pools=good_pools,
+        policies=book.policies,
+        clients=clients,
+        overrides=read_overrides(overrides, max_scope, report),
+        tests=read_tests(root, datacenters, pools, report),
+        steered=frozenset(steer.policy for steer in zones.steers),
+    )
+
+
+def _read_defaults(root: Mapping, report: Report) -> dict[str, Mapping]:
+    """`defaults`, by kind of object; what is wrong in it is left out, so it is said once."""
+    table = as_mapping(root.get("defaults"), "defaults", report) or Mapping(root.where)
+    for key in table.entries:
+        if key not in _DEFAULTS:
+            hint = report.suggest(key, _DEFAULTS) or f"known here: {listing(_DEFAULTS)}"
+            report.error(table.place(key), "defaults", f"unknown key {quote(key)}", hint)
+    given = {
+        kind: as_mapping(table.get(kind), f"defaults.{kind}", report) or Mapping(table.where)
+        for kind in _DEFAULTS
+    }
+    pools, policies = given["pools"], given["policies"]
+    return {
+        "checks": read_check_defaults(given["checks"], report),
+        "pools": read_defaults(PoolModel, pools, "defaults.pools", report, LATER_KEYS),
+        "policies": read_defaults(OptionsModel, policies, "defaults.policies", report, frozenset()),
+    }
+
+
+def _places(root: Mapping, sections: tuple[str, ...]) -> dict[tuple[str, str], Where]:
+    """Where the objects of some sections stand."""
+    return {
+        (section, entry.key): entry.where
+        for section in sections
+        if isinstance(table := root.get(section), Mapping)
+        for entry in table.entries.values()
+    }

@@ -1,0 +1,92 @@
+"""Collecting every problem instead of stopping at the first.
+
+Knows: how a text of the operator is quoted, how a near miss is suggested, how many
+problems are enough. Refuses to know: YAML and what the problems mean. Invariant: memory
+and time stay bounded however bad the input is; one place has one problem of a kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from difflib import SequenceMatcher
+from typing import Final
+
+from gslb.errors import Problem, Severity, Where
+
+MOST_PROBLEMS: Final = 1000
+MOST_COMPARISONS: Final = 50_000  # of names, in all suggestions together: about a second
+LONGEST_NAME: Final = 64  # longer ones are not compared
+LONGEST_QUOTE: Final = 80
+NEAR: Final = 0.6
+
+
+class Report:
+    """The problems found so far."""
+
+    def __init__(self) -> None:
+        self._problems: dict[tuple[Where, str], Problem] = {}
+        self._comparisons = 0
+        self._left_out = 0
+        self.failed = False
+
+    def error(self, where: Where, subject: str, what: str, hint: str = "") -> None:
+        """Something that must be mended before the configuration loads."""
+        self.failed = True
+        self._add(where, subject, what, hint, "error")
+
+    def warn(self, where: Where, subject: str, what: str, hint: str = "") -> None:
+        """Something that loads and is probably not meant."""
+        self._add(where, subject, what, hint, "warning")
+
+    def suggest(self, name: str, known: Iterable[str]) -> str:
+        """`did you mean "x"?` for the known name nearest to one that is not known, or ""."""
+        if len(name) > LONGEST_NAME or self._comparisons >= MOST_COMPARISONS:
+            return ""
+        best, best_ratio = "", NEAR
+        matcher = SequenceMatcher(autojunk=False)
+        matcher.set_seq2(name.lower())
+        for candidate in known:
+            if self._comparisons >= MOST_COMPARISONS:
+                break
+            self._comparisons += 1
+            matcher.set_seq1(candidate[:LONGEST_NAME].lower())
+            if matcher.real_quick_ratio() < best_ratio or matcher.quick_ratio() < best_ratio:
+                continue
+            if (ratio := matcher.ratio()) > best_ratio:
+                best, best_ratio = candidate, ratio
+        return f"did you mean {quote(best)}?" if best else ""
+
+    def unknown(
+        self, where: Where, subject: str, noun: str, name: str, known: Collection[str]
+    ) -> None:
+        """An error: `unknown pool "web-sfo"; did you mean "web-nrt"?`."""
+        self.error(where, subject, f"unknown {noun} {quote(name)}", self.suggest(name, known))
+
+    def problems(self) -> tuple[Problem, ...]:
+        """All of them, by file, line and column."""
+        found = sorted(self._problems.values())
+        if self._left_out:
+            what = f"{self._left_out} more problems are left out"
+            severity: Severity = "error" if self.failed else "warning"
+            found.append(Problem(Where(found[-1].where.file), "", what, severity=severity))
+        return tuple(found)
+
+    def _add(self, where: Where, subject: str, what: str, hint: str, severity: Severity) -> None:
+        if len(self._problems) >= MOST_PROBLEMS:
+            self._left_out += 1
+            return
+        self._problems.setdefault((where, what), Problem(where, subject, what, hint, severity))
+
+
+def quote(text: str) -> str:
+    """A text of the operator in double quotes, shortened, nothing in it a terminal obeys."""
+    if len(text) > LONGEST_QUOTE:
+        text = text[:LONGEST_QUOTE] + "…"
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f'"{shown}"'
+
+
+def listing(words: Iterable[str]) -> str:
+    """Words as a sentence lists them: `a, b and c`."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last

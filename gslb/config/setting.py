@@ -1,0 +1,118 @@
+"""The server's own settings: `server`, `control`, `geo`, `probe` and `zones`.
+
+Knows: where relative paths lead, and which keys are a later release's. Refuses to know:
+sockets, databases. Invariant: every path in Settings is absolute.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from gslb.config.client import warn_of_host_bits
+from gslb.config.flat import as_mapping, comes_later, read_flat
+from gslb.config.model import ControlModel, GeoModel, ProbeModel, ServerModel
+from gslb.config.report import Report, quote
+from gslb.config.scalar import show
+from gslb.config.tree import Mapping, Scalar, Sequence, plain
+from gslb.core.setting import GeoSettings, Limits, ProbeSettings, Settings, TcpLimits
+
+LATER_SERVER: Final = frozenset(("explain_to", "cookies", "rate_limit", "nsid"))
+LATER_CONTROL: Final = frozenset(("tokens", "tls", "insecure", "peers"))
+LATER_PROBE: Final = frozenset(("witness", "exec"))
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+def read_settings(root: Mapping, folder: str, report: Report) -> Settings:
+    """All settings; where a section is broken, its defaults. `folder` is gslb.yaml's."""
+    server = _read_server(root, report)
+    control = _section(root, "control", report)
+    geo = _section(root, "geo", report)
+    probe = _section(root, "probe", report)
+    _look_at_networks(probe, "probe", "allow", report)
+    control_model = read_flat(ControlModel, control, "control", report, LATER_CONTROL)
+    geo_model = read_flat(GeoModel, geo.without("overrides"), "geo", report, _NONE)
+    probe_model = read_flat(ProbeModel, probe, "probe", report, LATER_PROBE)
+    control_model = control_model or ControlModel()
+    geo_model = geo_model or GeoModel()
+    probe_model = probe_model or ProbeModel()
+    return Settings(
+        listen=server.listen,
+        engine=server.engine,
+        state=_absolute(folder, server.state),
+        ecs_from=server.ecs_from,
+        udp_size=server.udp_size,
+        tcp=TcpLimits(
+            server.tcp.connections,
+            server.tcp.per_source,
+            server.tcp.idle,
+            server.tcp.message,
+            server.tcp.pipeline,
+        ),
+        limits=Limits(
+            server.limits.rrset,
+            server.limits.types_per_name,
+            server.limits.cname_chain,
+            server.limits.additional,
+        ),
+        control=control_model.listen,
+        control_hosts=control_model.hosts,
+        geo=GeoSettings(
+            city=None if geo_model.city is None else _absolute(folder, geo_model.city),
+            asn=None if geo_model.asn is None else _absolute(folder, geo_model.asn),
+            max_scope=geo_model.max_scope,
+            table_memory=geo_model.table_memory,
+        ),
+        probe=ProbeSettings(
+            probe_model.allow,
+            probe_model.concurrency,
+            probe_model.settle,
+            probe_model.state_max_age,
+        ),
+    )
+
+
+def read_zones_folder(root: Mapping, report: Report) -> str:
+    """`zones:` as written; the default is the folder `zones` beside gslb.yaml."""
+    tree = root.get("zones")
+    if tree is None:
+        return "zones"
+    if isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.value:
+        return tree.value
+    report.error(tree.where, "", f"zones: {show(plain(tree))} is not a folder", "as zones/")
+    return ""
+
+
+def _read_server(root: Mapping, report: Report) -> ServerModel:
+    table = _section(root, "server", report)
+    for key in ("cookies", "rate_limit"):
+        value = table.get(key)
+        if isinstance(value, Scalar) and value.value == "off":
+            table = table.without(key)
+    engine = table.get("engine")
+    if isinstance(engine, Scalar) and engine.value == "native":
+        comes_later(engine.where, "server", "native", report)
+        table = table.without("engine")
+    model = read_flat(ServerModel, table, "server", report, LATER_SERVER) or ServerModel()
+    _look_at_networks(table, "server", "ecs_from", report)
+    listen = table.get("listen")
+    for index, address in enumerate(model.listen):
+        if isinstance(listen, Sequence) and address in model.listen[:index] and address[1]:
+            where = listen.items[index].where
+            report.error(where, "server", f"listen: {quote(address[0])} stands twice")
+    return model
+
+
+def _section(root: Mapping, name: str, report: Report) -> Mapping:
+    return as_mapping(root.get(name), name, report) or Mapping(root.where)
+
+
+def _look_at_networks(table: Mapping, section: str, key: str, report: Report) -> None:
+    value = table.get(key)
+    for item in value.items if isinstance(value, Sequence) else (value,):
+        if item is not None:
+            warn_of_host_bits(item, f"{section}.{key}", report)
+
+
+def _absolute(folder: str, path: str) -> str:
+    return os.path.abspath(os.path.join(folder, path))

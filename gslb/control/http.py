@@ -1,0 +1,265 @@
+"""The control address: HTTP for people, Prometheus and load balancers (control.md).
+
+Knows: the paths, who may read them, how an error looks (RFC 9457). Refuses to know: the World and
+the metrics; what it tells comes from three callables. Invariant: whatever a handler raises, the
+client gets a problem document; nobody beyond loopback reads more than /healthz and /readyz.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import json
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+
+from gslb.control.gate import SLOW_S, Gate, GuardedConnection, is_loopback
+from gslb.errors import ListenError
+
+MAX_BODY = 64 * 1024
+OPEN_TO_ALL = ("/healthz", "/readyz")
+INDEX = """\
+gslb: the control address
+
+/healthz      the process is alive
+/readyz       it answers: a configuration is loaded and every listening socket is open
+/metrics      for Prometheus
+/v1/explain   ?name=NAME&type=TYPE&from=ADDRESS-OR-NETWORK&down=OBJECT: a decision, every step
+"""
+
+_log = logging.getLogger(__name__)
+# aiohttp logs a traceback for requests that are not HTTP; that is the peer's doing, not ours.
+_peer_log = logging.getLogger(f"{__name__}.peer")
+_peer_log.setLevel(logging.CRITICAL + 1)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Suppliers:
+    """What the control address tells, asked anew for every request, in the serving loop.
+
+    `ready`: a World is published and every socket open. `metrics`: body and content type.
+    `explain(name, type, from, down)`: the body; ValueError says what is wrong with the question.
+    `holder(host, port)`: who has the port that cannot be opened, "" if unknown.
+    """
+
+    ready: Callable[[], bool]
+    metrics: Callable[[], tuple[bytes, str]]
+    explain: Callable[[str, str, str | None, tuple[str, ...]], dict[str, object]]
+    holder: Callable[[str, int], str] = lambda host, port: ""
+
+
+class Control:
+    """The HTTP server on `listen` (literal address, port; 0 takes a free one)."""
+
+    def __init__(
+        self, listen: tuple[str, int], hosts: tuple[str, ...], suppliers: Suppliers
+    ) -> None:
+        self._listen = listen
+        self._hosts = frozenset(_host_name(host) for host in hosts)
+        self._suppliers = suppliers
+        self._gate = Gate()
+        self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> tuple[str, int]:
+        """Opens the socket; the address really bound. Raises ListenError."""
+        app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
+        app.router.add_get("/", self._index)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/v1/explain", self._explain)
+        app.on_response_prepare.append(_add_headers)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_peer_log,
+            keepalive_timeout=SLOW_S,
+            lingering_time=1.0,
+            shutdown_timeout=1.0,
+        )
+        await runner.setup()
+        self._runner = runner
+        behind = runner.server
+        assert behind is not None
+        refusal = _refusal()
+        host, port = self._listen
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                lambda: GuardedConnection(self._gate, behind(), refusal), host, port
+            )
+        except OSError as error:
+            await self.stop()
+            holder = self._suppliers.holder(host, port) if error.errno == errno.EADDRINUSE else ""
+            raise ListenError(_explain_failure(self._listen, error, holder)) from None
+        bound = self._server.sockets[0].getsockname()
+        return str(bound[0]), int(bound[1])
+
+    async def stop(self) -> None:
+        """Closes the socket and the connections; requests in progress get a second."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            refused = self._refuse(request)
+            return refused or await handler(request)
+        except web.HTTPException as error:
+            response = problem(error.status, _http_detail(request, error))
+            if hdrs.ALLOW in error.headers:
+                response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+            return response
+        except Exception:
+            _log.exception("control: %s %s failed", request.method, request.path)
+            return problem(500, "this is a defect of gslb; its log has the traceback")
+
+    def _refuse(self, request: web.Request) -> web.Response | None:
+        """The refusal of a request that this client may not make, or None."""
+        hosts = request.headers.getall(hdrs.HOST, [])
+        if len(hosts) != 1 and not (request.version == (1, 0) and not hosts):
+            return problem(400, "a request has one Host header (RFC 9112 section 3.2)")
+        if hosts and not self._knows_host(request, hosts[0]):
+            return problem(
+                421,
+                f'"{_host_name(hosts[0])}" is not a name of this server; '
+                "list it under control.hosts",
+            )
+        if request.path not in OPEN_TO_ALL and not is_loopback(request.remote):
+            return problem(403, "only clients on loopback may read this")
+        if (request.content_length or 0) > MAX_BODY:
+            return problem(413, f"a body has at most {MAX_BODY} octets")
+        return None
+
+    def _knows_host(self, request: web.Request, host: str) -> bool:
+        """DNS rebinding makes a browser send a foreign *name*; ours are the address and `hosts`."""
+        name = _host_name(host)
+        if name in self._hosts:
+            return True
+        transport = request.transport
+        sockname = transport.get_extra_info("sockname") if transport is not None else None
+        address = str(sockname[0]) if sockname else self._listen[0]
+        if name == "localhost":
+            return is_loopback(address)
+        return name in (_host_name(address), _host_name(self._listen[0]))
+
+    async def _index(self, request: web.Request) -> web.Response:
+        return web.Response(text=INDEX)
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return web.Response(text="alive\n")
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        if not self._suppliers.ready():
+            return problem(503, "not ready: the configuration is loading or a socket is not open")
+        return web.Response(text="ready\n")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = self._suppliers.metrics()
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+
+    async def _explain(self, request: web.Request) -> web.Response:
+        query = request.query
+        try:
+            for key in query:
+                if key not in ("name", "type", "from", "down"):
+                    raise ValueError(f'unknown parameter "{key}"; known: name, type, from, down')
+                if key != "down" and len(query.getall(key)) > 1:
+                    raise ValueError(f'parameter "{key}" is given twice')
+            if not query.get("name"):
+                raise ValueError('parameter "name" is missing')
+            body = self._suppliers.explain(
+                query["name"],
+                query.get("type") or "A",
+                query.get("from") or None,
+                tuple(query.getall("down", [])),
+            )
+        except ValueError as error:
+            return problem(400, str(error))
+        return web.Response(text=json.dumps(body) + "\n", content_type="application/json")
+
+
+def problem(status: int, detail: str) -> web.Response:
+    """An RFC 9457 problem document."""
+    return web.Response(
+        status=status, text=_problem_text(status, detail), content_type="application/problem+json"
+    )
+
+
+def _problem_text(status: int, detail: str) -> str:
+    title = HTTPStatus(status).phrase
+    body: Mapping[str, object] = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    }
+    return json.dumps(body) + "\n"
+
+
+def _refusal() -> bytes:
+    """The whole answer to a connection that finds no place."""
+    body = _problem_text(503, "too many connections").encode()
+    head = (
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers[hdrs.SERVER] = "gslb"
+    response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+
+
+def _http_detail(request: web.Request, error: web.HTTPException) -> str:
+    match error.status:
+        case 404:
+            return f"there is no {request.path} here; / lists the paths"
+        case 405:
+            return f"{request.path} does not take {request.method}"
+        case _:
+            return error.reason
+
+
+def _host_name(host: str) -> str:
+    """A Host header or an address without its port, brackets and final dot, in lower case."""
+    name = host.strip().lower()
+    if name.startswith("["):
+        name = name[1:].partition("]")[0]
+    elif name.count(":") == 1:
+        name = name.partition(":")[0]
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name.removesuffix(".")
+
+
+def _explain_failure(listen: tuple[str, int], error: OSError, holder: str) -> str:
+    """One line for the operator: which address, why, what to do."""
+    host, port = listen
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            by = f" by {holder}" if holder else ""
+            why = f"the port is in use{by}; stop that, or change control.listen"
+        case errno.EACCES if port < 1024:
+            why = "permission denied; change control.listen to a port of 1024 or more"
+        case errno.EADDRNOTAVAIL:
+            why = "this machine has no such address; change control.listen"
+        case _:
+            why = os.strerror(error.errno) if error.errno else str(error)
+    return f"cannot listen on {where} (HTTP): {why}"

@@ -1,0 +1,101 @@
+"""A simulated client: resolves the name, fetches a page from the address it got, again and again.
+
+Knows: what a visit is and how it can fail. Refuses to know: how an answer was chosen.
+Invariant: every visit is reported once, kept or lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import ClientError, ClientSession
+
+from gslb.lab.city import City
+from gslb.lab.resolver import NoAnswer, Resolver
+from gslb.lab.world import NAME
+
+PAUSE_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One attempt to get the page. `at_s`: the loop's clock when it ended.
+
+    `region`: the region whose address the client had, "" if it had none. `failure`: why the
+    page did not come, "" if it came.
+    """
+
+    at_s: float
+    city: str
+    region: str
+    failure: str
+
+
+Observe = Callable[[Visit], None]
+
+
+@dataclass(slots=True)
+class Census:
+    """Who is where, and what was lost. Regions are named; "" stands for "no answer"."""
+
+    region_of: dict[str, str] = field(default_factory=dict)
+    requests: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+
+    def observe(self, visit: Visit) -> None:
+        """Counts a visit."""
+        self.region_of[visit.city] = visit.region
+        self.requests[visit.region] += 1
+        if visit.failure:
+            self.lost[visit.region] += 1
+
+    def clients_on(self, region: str) -> int:
+        """How many clients last had this region's address."""
+        return sum(1 for where in self.region_of.values() if where == region)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The client of a city. `places`: address → (region's name, URL of its page)."""
+
+    city: City
+    resolver: Resolver
+    session: ClientSession
+    places: Mapping[str, tuple[str, str]]
+    observe: Observe
+
+    async def run(self, start_after_s: float) -> None:
+        """Visits until cancelled. Clients start one after the other, not all at once."""
+        await asyncio.sleep(start_after_s)
+        while True:
+            self.observe(await self.visit())
+            await asyncio.sleep(PAUSE_S)
+
+    async def visit(self) -> Visit:
+        """Resolves, fetches, and says how it went."""
+        now = asyncio.get_running_loop().time
+        try:
+            addresses = await self.resolver.resolve(NAME, self.city.client)
+        except NoAnswer as error:
+            return Visit(now(), self.city.name, "", f"no answer: {error}")
+        name, url = self.places.get(addresses[0] if addresses else "", ("", ""))
+        if not url:
+            return Visit(now(), self.city.name, "", f"no page at {', '.join(addresses)}")
+        failure = await self._fetch(name, url)
+        return Visit(now(), self.city.name, name, failure)
+
+    async def _fetch(self, name: str, url: str) -> str:
+        try:
+            async with self.session.get(url) as response:
+                text = await response.text()
+        except TimeoutError:
+            return "timeout"
+        except (ClientError, OSError) as error:
+            return str(error)
+        if response.status != 200:
+            return f"status {response.status}"
+        return "" if text.strip() == name else f"the page of {text.strip()!r}"

@@ -1,0 +1,156 @@
+"""Log lines: one an event, `key=value` for people or JSON for machines.
+
+Knows: the two forms, the cap on lines per second and kind. Refuses to know: what is worth
+telling. Invariant: what a value holds stays on its line, and no kind of event can fill the
+disk; what was left out is counted on the kind's next line (`suppressed=12`).
+
+A record of the standard library's logging, from a package that may not import this one, has
+its logger's name as kind and is capped by the place in the source that it comes from.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final, Literal, TextIO
+
+LINES_PER_S: Final = 100
+INFO: Final = logging.INFO
+WARNING: Final = logging.WARNING
+ERROR: Final = logging.ERROR
+
+_EVENT: Final = "gslb_event"
+_FIELDS: Final = "gslb_fields"
+_SUPPRESSED: Final = "gslb_suppressed"
+_log: Final = logging.getLogger("gslb")
+
+
+def event(kind: str, /, *, level: int = INFO, **fields: object) -> None:
+    """Log one line. `kind` is a constant; what varies goes into the fields."""
+    _log.log(level, kind, extra={_EVENT: kind, _FIELDS: fields})
+
+
+def configure(
+    form: Literal["text", "json"],
+    stream: TextIO,
+    *,
+    lines_per_s: int = LINES_PER_S,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """From now on the logging of this whole process goes to `stream`, from level info up."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_JsonLine() if form == "json" else _TextLine())
+    handler.addFilter(_Cap(lines_per_s, clock))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+
+
+class _Cap(logging.Filter):
+    """Lets `per_s` lines through at once, and as many again each second, for each kind.
+
+    Its table is bounded by the source: one entry a kind of event or place that logs.
+    """
+
+    def __init__(self, per_s: int, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._per_s: Final = per_s
+        self._clock: Final = clock
+        self._allowances: Final[dict[object, _Allowance]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = self._clock()
+        source = getattr(record, _EVENT, None) or (record.pathname, record.lineno)
+        allowance = self._allowances.get(source)
+        if allowance is None:
+            allowance = self._allowances[source] = _Allowance(self._per_s, now)
+        if not allowance.take(now):
+            return False
+        setattr(record, _SUPPRESSED, allowance.suppressed)
+        allowance.suppressed = 0
+        return True
+
+
+class _Allowance:
+    """A bucket that fills by `per_s` a second up to `per_s`."""
+
+    __slots__ = ("_at", "_left", "_per_s", "suppressed")
+
+    def __init__(self, per_s: int, now: float) -> None:
+        self._per_s: Final = per_s
+        self._left = float(per_s)
+        self._at = now
+        self.suppressed = 0
+
+    def take(self, now: float) -> bool:
+        """True if one more line may be written."""
+        self._left = min(self._per_s, self._left + (now - self._at) * self._per_s)
+        self._at = now
+        if self._left < 1:
+            self.suppressed += 1
+            return False
+        self._left -= 1
+        return True
+
+
+def _head(record: logging.LogRecord) -> tuple[str, str, str]:
+    """When (UTC), how grave, what kind."""
+    at = datetime.fromtimestamp(record.created, UTC)
+    kind = getattr(record, _EVENT, None) or record.name
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z", record.levelname.lower(), kind
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, object]:
+    """What else the line says, in order."""
+    fields: dict[str, object] | None = getattr(record, _FIELDS, None)
+    if fields is None:
+        fields = {"message": record.getMessage()}
+    if suppressed := getattr(record, _SUPPRESSED, 0):
+        fields = {**fields, "suppressed": suppressed}
+    return fields
+
+
+class _TextLine(logging.Formatter):
+    """`2026-11-21T09:06:00.123Z info reload changed=3 why="a reason"`.
+
+    A traceback follows on lines of its own, indented.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = (f"{key}={_quote(value)}" for key, value in _fields(record).items())
+        line = " ".join((*_head(record), *fields))
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+            line = line.replace("\n", "\n    ")
+        return line
+
+
+class _JsonLine(logging.Formatter):
+    """One object a line; a traceback is its field `traceback`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = dict(zip(("at", "level", "kind"), _head(record), strict=True))
+        line = {**line, **_fields(record), **line}  # the head comes first, and wins
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def _quote(value: object) -> str:
+    """The value bare if nobody could misread it, else in quotes: single ones around a text
+    with double ones (most of ours name something), a JSON string if it has both."""
+    match value:
+        case str():
+            text = value
+        case list() | tuple():
+            text = ",".join(map(str, value))
+        case _:
+            text = json.dumps(value, default=str)
+    if text and text.isascii() and text.isprintable() and not set(text) & set(' "='):
+        return text
+    if '"' in text and "'" not in text and text.isprintable() and "\\" not in text:
+        return f"'{text}'"
+    return json.dumps(text)

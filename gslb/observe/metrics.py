@@ -1,0 +1,167 @@
+"""What is counted, under which name, for Prometheus.
+
+Knows: every metric (`TABLE`), the text format, the process's own figures. Refuses to know:
+who counts; `app` hands over suppliers that read plain integers when a scrape comes, so that
+counting costs the packet path one addition. Invariant: labels are bounded by the
+configuration and by constants, never a qname or a client's address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final, Literal
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+PREFIX: Final = "gslb_"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """Its kind, what it says to people, the names of its labels."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+# The names under which everybody counts; counters are served with "_total" behind theirs.
+TABLE: Final[Mapping[str, Metric]] = {
+    "queries": Metric("counter", "DNS messages that came in.", ("transport", "family")),
+    "responses": Metric("counter", "Replies that went out.", ("rcode", "transport")),
+    "answers": Metric("counter", "Steered answers, by the pool handed out.", ("policy", "pool")),
+    "dropped": Metric("counter", "What got no reply or lost its connection.", ("reason",)),
+    "truncated": Metric("counter", "Replies cut short, with the TC bit set."),
+    "errors": Metric("counter", "Queries answered SERVFAIL because of a fault of our own."),
+    "ecs": Metric("counter", "Client subnet options, by what became of them.", ("result",)),
+    "policy_fallback": Metric(
+        "counter", "Answers with nothing available, by the rule that made them.", ("policy", "rule")
+    ),
+    "endpoint_up": Metric("gauge", "1 unless the probes call it down.", ("pool", "endpoint")),
+    "probes": Metric("counter", "Probes that ended.", ("check", "result")),
+    "probe_seconds": Metric("histogram", "How long probes took.", ("check",)),
+    "probe_lateness_seconds": Metric("histogram", "How far behind schedule probes began."),
+    "transitions": Metric("counter", "Changes of an endpoint's state.", ("pool", "to")),
+    "pool_available": Metric("gauge", "1 if the pool can be handed out.", ("pool",)),
+    "world_generation": Metric("gauge", "The generation of the World that answers."),
+    "reload": Metric("counter", "Reloads of the configuration.", ("result",)),
+    "reload_seconds": Metric("gauge", "How long the latest reload took."),
+    "geo_build_timestamp_seconds": Metric(
+        "gauge", "When the database in use was built, in Unix time.", ("database",)
+    ),
+    "build_info": Metric("gauge", "Always 1; the labels tell.", ("version", "engine")),
+    "tcp_connections": Metric("gauge", "TCP connections that are open."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of a counter or gauge. Raises ValueError if it does not fit `TABLE`."""
+
+    name: str
+    labels: tuple[str, ...]
+    value: float
+
+    def __post_init__(self) -> None:
+        _fit(self.name, self.labels, histogram=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """One histogram of seconds. Raises ValueError if it does not fit `TABLE`.
+
+    `counts` has an entry for each upper bound, which does not include the entries before it,
+    and a last one for what is above them all.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    bounds_s: Sequence[float]
+    counts: Sequence[int]
+    sum_s: float
+
+    def __post_init__(self) -> None:
+        _fit(self.name, self.labels, histogram=True)
+
+
+def _fit(name: str, labels: tuple[str, ...], *, histogram: bool) -> None:
+    metric = TABLE.get(name)
+    if metric is None or (metric.kind == "histogram") != histogram:
+        raise ValueError(f"there is no {'histogram' if histogram else 'metric'} {name!r}")
+    if len(labels) != len(metric.labels):
+        raise ValueError(f"metric {name!r} has the labels {metric.labels}")
+
+
+Samples = Callable[[], Iterable[Sample]]
+Durations = Callable[[], Iterable[Duration]]
+
+
+def from_counts(counts: Mapping[tuple[str, ...], int]) -> Iterator[Sample]:
+    """Samples of counts by (name, label values…), as `Engine.stats` has them."""
+    for (name, *labels), count in counts.items():
+        yield Sample(name, tuple(labels), count)
+
+
+class Metrics:
+    """Reads the suppliers at each scrape; samples with the same name and labels add up."""
+
+    def __init__(self, samples: Sequence[Samples], durations: Sequence[Durations] = ()) -> None:
+        self._registry: Final = CollectorRegistry()
+        self._registry.register(_Reader(samples, durations))
+        ProcessCollector(registry=self._registry)
+
+    def render(self) -> tuple[bytes, str]:
+        """The body and the content type of a reply to a scrape."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+
+
+class _Reader(Collector):
+    """What prometheus_client calls at a scrape."""
+
+    def __init__(self, samples: Sequence[Samples], durations: Sequence[Durations]) -> None:
+        self._samples: Final = samples
+        self._durations: Final = durations
+
+    def collect(self) -> Iterator[Family]:
+        values: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in TABLE}
+        for supply in self._samples:
+            for sample in supply():
+                of_name = values[sample.name]
+                of_name[sample.labels] = of_name.get(sample.labels, 0) + sample.value
+        durations = [duration for supply in self._durations for duration in supply()]
+        for name, metric in TABLE.items():
+            if metric.kind == "histogram":
+                yield _histogram(name, (one for one in durations if one.name == name))
+            else:
+                yield _plain(name, values[name])
+
+
+def _plain(name: str, values: Mapping[tuple[str, ...], float]) -> Family:
+    metric = TABLE[name]
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    family = kind(PREFIX + name, metric.help, labels=metric.labels)
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def _histogram(name: str, durations: Iterable[Duration]) -> Family:
+    metric = TABLE[name]
+    family = HistogramMetricFamily(PREFIX + name, metric.help, labels=metric.labels)
+    for one in durations:
+        bounds = (*(str(float(bound)) for bound in one.bounds_s), "+Inf")
+        buckets = list(zip(bounds, accumulate(one.counts), strict=True))
+        family.add_metric(one.labels, buckets, one.sum_s)
+    return family

@@ -1,0 +1,78 @@
+"""The one place where the prober connects.
+
+Knows: that an address is checked against what may be probed before every connection, and
+is connected to literally. Refuses to know: DNS, what is spoken. Invariant: no probe opens a
+socket but through `connect`, and one that is not returned is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from gslb.core.probing import refusal
+from gslb.probe.reason import ProbeError, failure
+from gslb.probe.tls import Contexts
+
+# Pure, and asked before every connection: parsing the address costs a tenth of a probe.
+_refusal = lru_cache(maxsize=16384)(refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrecy:
+    """TLS for a connection: the context, and the name asked for and compared."""
+
+    context: ssl.SSLContext
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What every probe needs: the networks of `probe.allow`, TLS contexts, monotonic seconds."""
+
+    allow: tuple[str, ...]
+    contexts: Contexts
+    clock: Callable[[], float]
+
+
+async def connect(address: str, port: int, means: Means) -> socket.socket:
+    """A connected non-blocking socket. Raises ProbeError, or OSError if it is our own fault."""
+    refused = _refusal(address, means.allow)
+    if refused is not None:
+        raise ProbeError(f"not probed: {refused}")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    connection = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(connection, (address, port))
+    except OSError as error:
+        connection.close()
+        raise failure(error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def converse(
+    connection: socket.socket, protocol: asyncio.BaseProtocol, secrecy: Secrecy | None
+) -> asyncio.Transport:
+    """Hand a connected socket to a protocol, after the TLS handshake if there is to be one.
+
+    The caller aborts the transport. Raises ProbeError as `connect` does; then the socket is
+    closed, also when cancelled.
+    """
+    try:
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: protocol,
+            sock=connection,
+            ssl=secrecy.context if secrecy else None,
+            server_hostname=secrecy.name if secrecy else None,
+        )
+    except OSError as error:
+        raise failure(error) from error
+    return transport

@@ -1,0 +1,85 @@
+"""A running server, asked over its control address.
+
+Knows: URLs, HTTP by the standard library, problem documents (RFC 9457). Refuses to know: what a
+body means, and proxies: a proxy of the environment must not see who steers what. Invariant:
+whatever goes wrong is an UnreachableError (nobody to talk to) or a RefusedError (it said no).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+
+from gslb.errors import GslbError, UnreachableError
+
+TIMEOUT_S = 5.0
+MAX_BODY = 16 * 1024 * 1024
+
+
+class RefusedError(GslbError):
+    """The server answered with an error; `status` is the HTTP status code."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def parse_url(text: str) -> str:
+    """`http://HOST:PORT` without a final slash; `HOST:PORT` is understood. Raises ValueError."""
+    url = text if "://" in text else f"http://{text}"
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        raise ValueError(f'"{text}" is not a URL like http://127.0.0.1:8053')
+    _ = parts.port  # raises ValueError for what is not a port
+    return url.rstrip("/")
+
+
+def fetch_json(url: str, path: str, query: Sequence[tuple[str, str]]) -> dict[str, object]:
+    """GETs a JSON object. Raises UnreachableError, RefusedError."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    full = f"{url}{path}?{urllib.parse.urlencode(query)}"
+    try:
+        with opener.open(full, timeout=TIMEOUT_S) as response:
+            octets: bytes = response.read(MAX_BODY)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise RefusedError(error.code, f"{url}: {_detail(error)}") from None
+    except urllib.error.URLError as error:
+        raise UnreachableError(f"{url}: {_reason(error.reason)}") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise UnreachableError(f"{url}: {_reason(error)}") from None
+    body = _parse_object(octets)
+    if body is None:
+        raise UnreachableError(f"{url}: this is not a gslb server (no JSON came back)")
+    return body
+
+
+def _reason(error: object) -> str:
+    """A cause without the numbers: "Connection refused", not "[Errno 111] …"."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    """What the problem document says, or else the status line."""
+    try:
+        body = _parse_object(error.read(MAX_BODY))
+    except (OSError, http.client.HTTPException):
+        body = None
+    detail = body.get("detail") if body is not None else None
+    return detail if isinstance(detail, str) else f"{error.code} {error.reason}"
+
+
+def _parse_object(octets: bytes) -> dict[str, object] | None:
+    try:
+        body = json.loads(octets)
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, nested without end
+        return None
+    return body if isinstance(body, dict) else None

@@ -1,0 +1,178 @@
+"""The whole server as a process: start, answers, failover, reload, stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+
+import dns.rcode
+import pytest
+
+from running import CONFIG, ZONE, Running, wait_for
+
+
+def test_it_answers_over_udp_and_tcp_and_stops_cleanly(running: Running) -> None:
+    line = running.start()
+    assert f"listen=127.0.0.1:{running.dns},[::1]:{running.dns}" in line
+    assert running.addresses() == {"127.10.1.1"}
+    reply = running.ask(network="203.0.113.0/24")
+    assert str(reply.answer[0][0]) == "127.10.2.1"
+    assert reply.options[0].scopelen == 24
+    assert running.ask("txt", "TXT", tcp=True).answer[0][0].strings == (b"hello",)
+    assert running.ask("nope").rcode() == dns.rcode.NXDOMAIN
+    assert running.stop() == 0
+    assert "Traceback" not in running.log
+
+
+def test_a_region_that_fails_is_left_and_comes_back(running: Running) -> None:
+    running.start()
+    running.close("127.10.1.1")
+    running.wait_log("to=down")
+    # The verdict is logged when it is published: the next answer already follows it.
+    assert running.addresses() == {"127.10.2.1"}
+    running.open("127.10.1.1")
+    wait_for(lambda: running.addresses() == {"127.10.1.1"})
+    assert running.stop() == 0
+
+
+def test_what_is_down_at_the_start_is_never_answered(running: Running) -> None:
+    running.close("127.10.1.1")
+    running.start()
+    assert running.addresses() == {"127.10.2.1"}
+
+
+def test_a_failing_endpoint_shortens_the_ttl_before_the_verdict(running: Running) -> None:
+    running.write(CONFIG.replace("fall: 2", "fall: 10"))
+    running.start()
+    assert running.ask().answer[0].ttl == 30
+    running.close("127.10.1.1")
+    # Up to ten probes, one a second, are left until the verdict; ttl_min is 30 / 4.
+    wait_for(lambda: running.ask().answer[0].ttl <= 10)
+    assert running.addresses() == {"127.10.1.1"}
+
+
+def test_a_reload_takes_over_zones_and_policies(running: Running) -> None:
+    running.start()
+    running.write(
+        CONFIG.replace("[web-fra, web-iad]", "[web-iad, web-fra]"),
+        ZONE.replace('"hello"', '"changed"'),
+    )
+    running.signal(signal.SIGHUP)
+    running.wait_log(" reload ")
+    assert running.addresses() == {"127.10.2.1"}
+    assert running.ask("txt", "TXT").answer[0][0].strings == (b"changed",)
+
+
+@pytest.mark.parametrize(
+    ("config", "zone", "place", "what"),
+    [
+        (CONFIG, ZONE + "bad IN A 1.2.3\n", "gslb.example.com.zone:10:", "1.2.3"),
+        (CONFIG.replace("[web-fra, web-iad]", "[web-sfo]"), ZONE, "gslb.yaml:20:", "web-fra"),
+        (CONFIG.replace("expect: [127.10.2.1]", "expect: [127.10.9.9]"), ZONE, "gslb.yaml:", "got"),
+        (CONFIG + "zones: elsewhere/\n", ZONE, "gslb.yaml:", "zones"),
+    ],
+)
+def test_a_broken_reload_is_refused_and_answers_go_on(
+    running: Running, config: str, zone: str, place: str, what: str
+) -> None:
+    running.start()
+    running.write(config, zone)
+    running.signal(signal.SIGHUP)
+    running.wait_log("reload_failed")
+    assert running.addresses() == {"127.10.1.1"}
+    problem = next(line for line in running.log.splitlines() if place in line)
+    assert what in problem
+    running.write()
+    running.signal(signal.SIGHUP)
+    running.wait_log(" reload ")
+
+
+def test_no_query_is_lost_while_reloading(running: Running) -> None:
+    running.start()
+    lost: list[Exception] = []
+    done = threading.Event()
+
+    def client() -> None:
+        while not done.is_set():
+            try:
+                assert running.addresses() == {"127.10.1.1"}
+            except Exception as error:
+                lost.append(error)
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    try:
+        for count in (1, 2, 3):
+            running.signal(signal.SIGHUP)
+            wait_for(lambda count=count: running.log.count(" reload ") >= count)
+    finally:
+        done.set()
+        thread.join()
+    assert lost == []
+
+
+def test_a_port_in_use_is_one_line_that_names_the_holder(running: Running) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", running.dns))
+        done = subprocess.run(
+            [sys.executable, "-m", "gslb", "serve", "-c", str(running.config)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    assert done.returncode == 1
+    assert "in use" in done.stderr
+    assert "pid" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_configuration_does_not_start(running: Running) -> None:
+    running.write(CONFIG.replace("policies:", "policy:"))
+    done = subprocess.run(
+        [sys.executable, "-m", "gslb", "serve", "-c", str(running.config)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert 'did you mean "policies"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_failing_tests_do_not_prevent_a_start(running: Running) -> None:
+    running.write(CONFIG.replace("expect: [127.10.2.1]", "expect: [127.10.9.9]"))
+    running.start()
+    assert running.addresses() == {"127.10.1.1"}
+    assert "expected 127.10.9.9, got 127.10.2.1" in running.log
+
+
+def test_the_control_address_tells(running: Running) -> None:
+    running.start()
+
+    def get(path: str) -> str:
+        url = f"http://127.0.0.1:{running.control}{path}"
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            return reply.read().decode()
+
+    running.ask()
+    assert get("/readyz")
+    metrics = get("/metrics")
+    assert 'gslb_answers_total{policy="web",pool="web-fra"} 1.0' in metrics
+    assert 'gslb_pool_available{pool="web-fra"} 1.0' in metrics
+    body = json.loads(get("/v1/explain?name=www.gslb.example.com&from=203.0.113.9&down=iad"))
+    assert body["answer"] == ["127.10.1.1"]
+    assert body["scope"] == 24
+    assert body["steps"]
+
+
+def test_a_second_signal_stops_at_once(running: Running) -> None:
+    running.start()
+    running.signal(signal.SIGTERM)
+    running.signal(signal.SIGINT)
+    assert running.process is not None
+    assert running.process.wait(10) in (0, 130)

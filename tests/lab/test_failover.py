@@ -1,0 +1,160 @@
+"""The failover drill: how it reads visits, and the whole of it end to end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from gslb.lab.client import Census, Visit
+from gslb.lab.drill import UnknownDrillError, find_drill
+from gslb.lab.failover import Diary, Sighting, wait_for
+from gslb.lab.run import run_lab
+
+EXPECTED = {"London": "iad", "Tokyo": "nrt"}
+
+
+def diary(*visits: Visit) -> Diary:
+    result = Diary(dict(EXPECTED))
+    for visit in visits:
+        result.observe(visit)
+    return result
+
+
+def test_a_city_arrives_at_its_first_page_from_where_it_is_expected() -> None:
+    act = diary(
+        Visit(1.0, "London", "fra", "connection refused"),
+        Visit(2.0, "London", "iad", "timeout"),
+        Visit(3.0, "London", "iad", ""),
+        Visit(4.0, "London", "iad", ""),
+    )
+    assert act.arrived_s == {"London": 3.0}
+    assert [visit.at_s for visit in act.lost] == [1.0, 2.0]
+    assert not act.complete
+
+
+def test_an_act_is_complete_when_every_city_has_arrived() -> None:
+    act = diary(Visit(1.0, "London", "iad", ""), Visit(1.5, "Tokyo", "nrt", ""))
+    assert act.complete
+
+
+def test_a_visit_elsewhere_before_the_arrival_is_no_stray_and_after_it_is() -> None:
+    act = diary(
+        Visit(1.0, "London", "fra", ""),
+        Visit(2.0, "London", "iad", ""),
+        Visit(3.0, "London", "fra", ""),
+        Visit(3.0, "Tokyo", "fra", ""),
+    )
+    assert [(visit.city, visit.at_s) for visit in act.strays()] == [("London", 3.0)]
+
+
+def test_a_census_counts_clients_where_they_were_last_and_losses_where_they_happened() -> None:
+    census = Census()
+    for visit in (
+        Visit(1.0, "London", "fra", ""),
+        Visit(2.0, "London", "fra", "timeout"),
+        Visit(3.0, "London", "iad", ""),
+        Visit(3.0, "Tokyo", "", "no answer: timed out"),
+    ):
+        census.observe(visit)
+    assert (census.clients_on("fra"), census.clients_on("iad")) == (0, 1)
+    assert (census.requests["fra"], census.lost["fra"], census.lost[""]) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("verdicts_s", "answer_s", "verdict_s"),
+    [
+        ([3.0], 3.05, 3.0),
+        ([3.05], 3.0, 3.05),  # seen a moment later than the answer
+        ([3.0, 3.7], 3.1, 3.0),  # the other address came later
+        ([3.0, 3.7], 3.75, 3.7),  # the other address came first
+        ([3.0, 3.7], None, 3.0),
+        ([], 3.0, None),
+    ],
+)
+def test_the_verdict_that_counts_is_the_one_that_the_answer_followed(
+    verdicts_s: list[float], answer_s: float | None, verdict_s: float | None
+) -> None:
+    assert Sighting(verdicts_s, answer_s).verdict_s == verdict_s
+
+
+async def test_a_wait_ends_when_it_has_happened_and_at_its_deadline() -> None:
+    looks = iter([False, False, True])
+
+    async def third_time() -> bool:
+        return next(looks)
+
+    async def never() -> bool:
+        return False
+
+    assert await wait_for(third_time, 60.0)
+    assert not await wait_for(never, 0.0)
+
+
+def test_an_unknown_drill_is_an_error_that_lists_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UnknownDrillError, match='no drill "earthquake"; there are: failover'):
+        find_drill("earthquake")
+    with pytest.raises(ValueError, match="earthquake"):
+        run_lab(str(tmp_path / "world"), "earthquake")
+    assert not (tmp_path / "world").exists()
+
+
+def start_lab(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "gslb", "lab", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_the_failover_drill_passes(tmp_path: Path) -> None:
+    world = tmp_path / "world"
+    with start_lab("--drill", "--folder", str(world), "--json", "failover") as lab:
+        output, _ = lab.communicate(timeout=110)
+    report = json.loads(output)
+    assert [e for e in report["expectations"] if not e["passed"]] == []
+    assert lab.returncode == 0
+    assert [passage["what"] for passage in report["passages"]] == ["failover", "recovery"]
+    assert (world / "server.log").exists()
+
+
+@pytest.mark.slow
+async def test_the_live_lab_says_what_to_try_and_stops_at_a_signal(tmp_path: Path) -> None:
+    world = tmp_path / "world"
+    lab = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gslb", "lab", "--folder", str(world)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert lab.stdout is not None
+    pids: list[int] = []
+    seen: list[str] = []
+    async with asyncio.timeout(60):
+        async for raw in lab.stdout:
+            line = raw.decode()
+            seen.append(line)
+            if "pid" in line:
+                pids.append(int(line.split("pid ")[1].split(";")[0]))
+            if "kill -9" in line:
+                pids.append(int(line.split("kill -9")[1]))
+            if "nrt: healthy, server says up" in line:
+                break
+        lab.terminate()
+        seen.append((await lab.stdout.read()).decode())
+        assert await lab.wait() == 0, "".join(seen)
+    text = "".join(seen)
+    assert "+subnet=81.2.69.0/24" in text
+    assert "/break" in text
+    assert f"-c {world}/gslb.yaml" in text
+    assert len(pids) == 4
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

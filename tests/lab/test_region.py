@@ -1,0 +1,155 @@
+"""A region as a process of its own: what can be done to it over HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from gslb.lab.child import Child, start_child
+from gslb.lab.world import LabError
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.10.1.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        yield session
+
+
+@pytest.fixture
+async def urls(tmp_path: Path) -> AsyncIterator[list[str]]:
+    """The two addresses of a running region."""
+    listen = [f"127.10.1.1:{free_port()}", f"127.10.1.1:{free_port()}"]
+    child = await start_child("fra", "gslb.lab.region", ["fra", *listen], tmp_path)
+    try:
+        await child.wait_ready()
+        yield [f"http://{where}" for where in listen]
+    finally:
+        await child.stop()
+
+
+async def get(session: aiohttp.ClientSession, url: str) -> tuple[int, str]:
+    async with session.get(url) as response:
+        return response.status, await response.text()
+
+
+async def post(session: aiohttp.ClientSession, url: str) -> int:
+    async with session.post(url) as response:
+        return response.status
+
+
+async def test_a_page_says_which_region_it_is_on_every_address(
+    session: aiohttp.ClientSession, urls: list[str]
+) -> None:
+    assert [await get(session, url) for url in urls] == [(200, "fra\n")] * 2
+
+
+async def test_a_broken_region_fails_page_and_probe_until_it_is_healed(
+    session: aiohttp.ClientSession, urls: list[str]
+) -> None:
+    page, probed = urls
+    assert (await get(session, f"{probed}/healthz"))[0] == 200
+    assert await post(session, f"{page}/break") == 200
+    assert (await get(session, f"{probed}/healthz"))[0] == 503
+    assert (await get(session, page))[0] == 503
+    assert await post(session, f"{page}/heal") == 200
+    assert (await get(session, f"{probed}/healthz"))[0] == 200
+    assert await get(session, page) == (200, "fra\n")
+
+
+async def test_the_condition_counts_what_was_asked_and_is_not_itself_broken(
+    session: aiohttp.ClientSession, urls: list[str]
+) -> None:
+    page, probed = urls
+    await get(session, page)
+    await get(session, f"{probed}/healthz")
+    await get(session, f"{probed}/healthz")
+    await post(session, f"{page}/break")
+    async with session.get(f"{page}/condition") as response:
+        condition = await response.json()
+    assert condition == {"region": "fra", "broken": True, "slow_ms": 0, "pages": 1, "probes": 2}
+
+
+async def test_a_region_is_slowed_and_healing_makes_it_quick_again(
+    session: aiohttp.ClientSession, urls: list[str]
+) -> None:
+    page = urls[0]
+    assert await post(session, f"{page}/slow?ms=60000") == 200
+    with pytest.raises(TimeoutError):
+        async with session.get(page, timeout=aiohttp.ClientTimeout(total=0.2)):
+            pass
+    assert await post(session, f"{page}/heal") == 200
+    assert await get(session, page) == (200, "fra\n")
+
+
+@pytest.mark.parametrize("ms", ["", "-1", "quick", "60001", "1" * 5000, "٣"])
+async def test_a_senseless_delay_is_refused(
+    ms: str, session: aiohttp.ClientSession, urls: list[str]
+) -> None:
+    async with session.post(f"{urls[0]}/slow", params={"ms": ms}) as response:
+        assert response.status == 400
+
+
+async def test_a_change_needs_a_post(session: aiohttp.ClientSession, urls: list[str]) -> None:
+    assert (await get(session, f"{urls[0]}/break"))[0] == 405
+    assert (await get(session, urls[0]))[0] == 200
+
+
+async def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.10.1.1", 0))
+        holder.listen()
+        listen = f"127.10.1.1:{holder.getsockname()[1]}"
+        child = await start_child("fra", "gslb.lab.region", ["fra", listen], tmp_path)
+        with pytest.raises(LabError, match=r"(?s)fra did not start; .*address already in use"):
+            await child.wait_ready()
+        await child.stop()
+    assert child.status == 1
+
+
+async def test_a_killed_child_is_seen_to_be_gone(tmp_path: Path) -> None:
+    arguments = ["fra", f"127.10.1.1:{free_port()}"]
+    child: Child = await start_child("fra", "gslb.lab.region", arguments, tmp_path)
+    await child.wait_ready()
+    assert child.status is None
+    await child.kill()
+    assert child.status == -signal.SIGKILL
+    await child.stop()
+
+
+def test_what_the_lab_started_ends_with_it_even_by_kill_9() -> None:
+    """A parent that starts a leashed child and is killed; the child's pipe then ends."""
+    program = (
+        "import os, subprocess, sys\n"
+        "command = [sys.executable, '-m', 'gslb.lab.leash', str(os.getpid()),\n"
+        "           sys.executable, '-c',\n"
+        "           'import time; print(\"up\", flush=True); time.sleep(600)']\n"
+        "subprocess.run(command, stdin=subprocess.DEVNULL)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "up\n"
+        os.kill(parent.pid, signal.SIGKILL)
+        # The child holds the other end of the pipe: it ends when the child does.
+        assert parent.stdout.read() == ""
+
+
+def test_a_leashed_command_whose_parent_is_gone_already_does_not_start() -> None:
+    command = [sys.executable, "-m", "gslb.lab.leash", "1", sys.executable, "-c", "print('up')"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")

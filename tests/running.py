@@ -1,0 +1,174 @@
+"""A real `gslb serve` in a folder of its own, for tests: real sockets, real files."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dns.edns
+import dns.message
+import dns.query
+
+ZONE = """\
+$ORIGIN gslb.example.com.
+$TTL 300
+@       SOA   ns1 hostmaster 2026112001 7200 900 1209600 60
+        NS    ns1
+        NS    ns2
+ns1     A     192.0.2.53
+ns2     A     198.51.100.53
+www  30 STEER web
+txt     TXT   "hello"
+"""
+
+CONFIG = """\
+server: {{ listen: ["127.0.0.1:{dns}", "[::1]:{dns}"], state: ./state }}
+control: {{ listen: "127.0.0.1:{control}" }}
+zones: zones/
+probe: {{ allow: [127.0.0.0/8] }}
+clients:
+  near: [127.0.0.0/8]
+  far: [203.0.113.0/24]
+datacenters:
+  fra: {{ at: [50.11, 8.68] }}
+  iad: {{ at: [39.04, -77.49] }}
+checks:
+  web: {{ type: tcp, port: {port}, interval: 1s, timeout: 500ms, fall: 2, rise: 1 }}
+pools:
+  web-fra: {{ datacenter: fra, check: web, endpoints: [{{ ipv4: 127.10.1.1 }}] }}
+  web-iad: {{ datacenter: iad, check: web, endpoints: [{{ ipv4: 127.10.2.1 }}] }}
+policies:
+  web:
+    routes:
+      - {{ from: far, to: [web-iad, web-fra] }}
+      - {{ to: [web-fra, web-iad] }}
+tests:
+  - {{ ask: www.gslb.example.com A, from: 203.0.113.7, expect: [127.10.2.1] }}
+  - {{ ask: www.gslb.example.com A, from: 192.0.2.7, down: [fra], expect: [127.10.2.1] }}
+"""
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has at the moment, on all loopback addresses of the tests."""
+    socks = []
+    for _ in range(count):
+        sock = socket.socket()
+        sock.bind(("", 0))
+        socks.append(sock)
+    ports = [sock.getsockname()[1] for sock in socks]
+    for sock in socks:
+        sock.close()
+    return ports
+
+
+@dataclass
+class Running:
+    """The server's folder and, once started, its process."""
+
+    folder: Path
+    dns: int
+    control: int
+    port: int
+    process: subprocess.Popen[str] | None = None
+    listeners: dict[str, socket.socket] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "gslb.yaml"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def write(self, config: str = CONFIG, zone: str = ZONE) -> None:
+        """Writes gslb.yaml and the zone."""
+        ports = {"dns": self.dns, "control": self.control, "port": self.port}
+        self.config.write_text(config.format(**ports))
+        (self.folder / "zones").mkdir(exist_ok=True)
+        (self.folder / "zones" / "gslb.example.com.zone").write_text(zone)
+
+    def open(self, *addresses: str) -> None:
+        """Endpoints begin to accept connections."""
+        for address in addresses:
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((address, self.port))
+            sock.listen(64)
+            self.listeners[address] = sock
+
+    def close(self, *addresses: str) -> None:
+        """Endpoints refuse connections."""
+        for address in addresses:
+            self.listeners.pop(address).close()
+
+    def start(self, *arguments: str) -> str:
+        """Starts the server and waits for its ready line."""
+        with open(self.folder / "log", "w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gslb", "serve", "-c", str(self.config), *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            assert selector.select(30), f"no ready line in 30 s\n{self.log}"
+        line = self.process.stdout.readline()
+        assert line.startswith("ready "), f"{line}\n{self.log}"
+        return line
+
+    def signal(self, number: int) -> None:
+        """Sends a signal."""
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        status = self.process.wait(20)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        for address in list(self.listeners):
+            self.close(address)
+        return status
+
+    def ask(
+        self, name: str = "www", rrtype: str = "A", network: str | None = None, tcp: bool = False
+    ) -> dns.message.Message:
+        """One query over the wire."""
+        options = [dns.edns.ECSOption.from_text(network)] if network else []
+        query = dns.message.make_query(
+            f"{name}.gslb.example.com.", rrtype, use_edns=0, options=options
+        )
+        send = dns.query.tcp if tcp else dns.query.udp
+        return send(query, "127.0.0.1", timeout=5, port=self.dns)
+
+    def addresses(self, network: str | None = None) -> set[str]:
+        """The addresses of www."""
+        return {str(rdata) for rrset in self.ask(network=network).answer for rdata in rrset}
+
+    def wait_log(self, text: str, seconds: float = 60) -> None:
+        """Until the log says so."""
+        wait_for(lambda: text in self.log, seconds, lambda: f"{text!r} not in\n{self.log}")
+
+
+def wait_for(
+    condition: Callable[[], bool], seconds: float = 60, complaint: Callable[[], str] = str
+) -> float:
+    """Polls until the condition holds; seconds it took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, complaint()
+        time.sleep(0.01)
+    return time.monotonic() - started
