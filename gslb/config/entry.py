@@ -129,9 +129,11 @@ def _read(text: str, start: int, line: int) -> tuple[Entry, int, bool]:
                 position = _end_of_line(text, position)
     is_closed = not depth
     if depth:
-        fault = fault or Fault('"(" is never closed', 'write the ")"', opened)
         fresh = _NEW_ENTRY.search(text, start + opened)
         position = len(text) if fresh is None else fresh.end()
+        words = [word for word in words if word.at < position - start]  # the rest is read again
+        if fault is None or fault.at >= position - start:
+            fault = Fault('"(" is never closed', 'write the ")"', opened)
     elif position - start > MAX_ENTRY:
         fault = fault or Fault(f"an entry of more than {MAX_ENTRY} characters", "shorten it", 0)
         position = _end_of_line(text, position - 1)

@@ -22,7 +22,9 @@ from gslb.core.policy import Family, Nearest, Node, Policy, PoolNode
 from gslb.core.subject import Located, Subject, locate
 from gslb.core.target import taken_down
 from gslb.core.world import World
+from gslb.core.zone import RRset
 from gslb.wire.name import is_below, to_text
+from gslb.wire.rdata import to_text as rdata_text
 from gslb.wire.rrtype import CNAME, NOERROR, RCODE_TEXT, REFUSED, SERVFAIL, A, type_text
 
 Locate = Callable[[bytes], Location]
@@ -199,7 +201,7 @@ class _Telling:
             case Found():
                 self.tell("zone", f"static records at {to_text(outcome.anchor)}")
                 for _, rrset in outcome.answers:
-                    self._records(rrset.type, rrset.ttl, rrset.rdatas)
+                    self._records(rrset, rrtype)
                 return NOERROR, 0
             case Referral():
                 self.tell("zone", f"delegated at {to_text(outcome.anchor)}: a referral, no answer")
@@ -217,17 +219,10 @@ class _Telling:
                 self.tell("zone", "REFUSED: no zone of this server holds the name")
                 return REFUSED, None
 
-    def _records(self, rrtype: int, ttl: int, rdatas: tuple[bytes, ...]) -> None:
-        self.ttl = ttl if self.ttl is None else min(self.ttl, ttl)
-        for rdata in rdatas:
-            text = (
-                str(ip_address(rdata))
-                if len(rdata) in (4, 16) and rrtype in (1, 28)
-                else (f"\\# {len(rdata)} {rdata.hex()}")
-            )
-            if rrtype == CNAME:
-                text = to_text(rdata)
-            self.answer.append(text if rrtype in (1, 28) else f"{type_text(rrtype)} {text}")
+    def _records(self, rrset: RRset, asked: int) -> None:
+        self.ttl = rrset.ttl if self.ttl is None else min(self.ttl, rrset.ttl)
+        kind = "" if rrset.type == asked else f"{type_text(rrset.type)} "
+        self.answer += [kind + rdata_text(rrset.type, rdata) for rdata in rrset.rdatas]
 
     def _steered(self, steered: Steered, rrtype: int) -> tuple[int, int | None]:
         family: Family = 4 if rrtype == A else 6
@@ -258,9 +253,7 @@ class _Telling:
             assert packed is not None, "only endpoints with the family are offered"
             self.answer.append(str(ip_address(packed)))
             where = pool.datacenter.name if pool.datacenter is not None else "no data center"
-            self.tell(
-                "endpoint", f"{ip_address(packed)} from pool {pool.name} ({where})"
-            )
+            self.tell("endpoint", f"{ip_address(packed)} from pool {pool.name} ({where})")
         if len(ruling.possible) > len(ruling.picks):
             others = ", ".join(sorted(str(ip_address(p)) for p in ruling.possible))
             self.tell("draw", f"one possible draw of {others}")

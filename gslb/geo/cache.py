@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 import zipfile
 import zlib
@@ -32,50 +33,31 @@ def load(info: MapInfo, size: int, cache_dir: str | None) -> Atlas | None:
     """The atlas of a database of `size` octets, if a sound cache of it can be found."""
     for path in _places(info, cache_dir):
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                # Reading verifies each array's CRC-32, so a flipped bit is an error here.
-                if isinstance(stored, NpzFile) and stored["key"].tolist() == _key(info, size):
-                    numbers = {name: stored[name].astype(np.uint64) for name in _NUMBERS}
-                    at: Degrees = stored["at"].astype(np.float64)
-                    return _atlas(numbers, at, [str(text) for text in stored["regions"].tolist()])
-        except _UNREADABLE:
-            continue
-    return None
-
-
-def save(info: MapInfo, size: int, cache_dir: str | None, atlas: Atlas) -> Path | None:
-    """Write the cache beside the database, or into `cache_dir`; where it went, None if nowhere."""
-    for path in _places(info, cache_dir):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".draft")
+            with path.open("rb") as file:
+                atlas = read(file, info, size)
         except OSError:
             continue
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                _write(file, info, size, atlas)
-            os.replace(draft, path)
-        except OSError:  # a full disk: the atlas is in memory, the cache can wait
-            Path(draft).unlink(missing_ok=True)
-            continue
-        return path
+        if atlas is not None:
+            return atlas
     return None
 
 
-def _places(info: MapInfo, cache_dir: str | None) -> tuple[Path, ...]:
-    database = Path(info.path)
-    beside = database.with_name(f"{database.name}.atlas.npz")
-    if cache_dir is None:
-        return (beside,)
-    digest = hashlib.sha256(os.fsencode(database.absolute())).hexdigest()[:16]
-    return beside, Path(cache_dir) / f"{database.name}-{digest}.atlas.npz"
+def read(file: BinaryIO, info: MapInfo, size: int) -> Atlas | None:
+    """The atlas in a file, if it is one of this database and sound."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            # Reading verifies each array's CRC-32, so a flipped bit is an error here.
+            if not isinstance(stored, NpzFile) or stored["key"].tolist() != _key(info, size):
+                return None
+            numbers = {name: stored[name].astype(np.uint64) for name in _NUMBERS}
+            at: Degrees = stored["at"].astype(np.float64)
+            return _atlas(numbers, at, [str(text) for text in stored["regions"].tolist()])
+    except _UNREADABLE:
+        return None
 
 
-def _key(info: MapInfo, size: int) -> list[int]:
-    return [VERSION, info.built, size]
-
-
-def _write(file: BinaryIO, info: MapInfo, size: int, atlas: Atlas) -> None:
+def write(file: BinaryIO, info: MapInfo, size: int, atlas: Atlas) -> None:
+    """Write the atlas of a database of `size` octets."""
     columns = atlas.columns
     regions = ["|".join((region[0], region[1], *region[2])) for region in columns.regions]
     np.savez(
@@ -90,6 +72,38 @@ def _write(file: BinaryIO, info: MapInfo, size: int, atlas: Atlas) -> None:
         regions=np.array(regions, np.str_),
         asn=columns.asn.astype(np.uint32),
     )
+
+
+def save(info: MapInfo, cache_dir: str | None, content: BinaryIO) -> None:
+    """Keep what `write` wrote, beside the database or in `cache_dir`; if nowhere, then not."""
+    for path in _places(info, cache_dir):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".draft")
+        except OSError:
+            continue
+        try:
+            content.seek(0)
+            with os.fdopen(descriptor, "wb") as file:
+                shutil.copyfileobj(content, file)
+            os.replace(draft, path)
+        except OSError:  # a full disk: the atlas is in memory, the cache can wait
+            Path(draft).unlink(missing_ok=True)
+            continue
+        return
+
+
+def _places(info: MapInfo, cache_dir: str | None) -> tuple[Path, ...]:
+    database = Path(info.path)
+    beside = database.with_name(f"{database.name}.atlas.npz")
+    if cache_dir is None:
+        return (beside,)
+    digest = hashlib.sha256(os.fsencode(database.absolute())).hexdigest()[:16]
+    return beside, Path(cache_dir) / f"{database.name}-{digest}.atlas.npz"
+
+
+def _key(info: MapInfo, size: int) -> list[int]:
+    return [VERSION, info.built, size]
 
 
 def _atlas(stored: dict[str, Addresses], at: Degrees, texts: list[str]) -> Atlas:

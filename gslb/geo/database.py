@@ -21,13 +21,14 @@ from typing import Final
 import geoip2.database
 import maxminddb
 from geoip2.errors import AddressNotFoundError
-from maxminddb.const import MODE_AUTO, MODE_FILE
+from maxminddb.const import MODE_AUTO, MODE_FILE, MODE_MEMORY
 
 from gslb.core.client import NOWHERE, Location
 from gslb.core.setting import GeoSettings
 from gslb.core.world import MapInfo
 from gslb.errors import Problem, Where
 from gslb.geo.atlas import NO_ROW, Atlas, Region, Row
+from gslb.geo.centroid import continent_of
 from gslb.geo.watch import Fingerprint, fingerprint, fingerprint_of
 
 Address = IPv4Address | IPv6Address
@@ -51,6 +52,7 @@ _BROKEN: Final = (
     ArithmeticError,
     MemoryError,
     RecursionError,
+    SystemError,  # the C extension's way to say that it lost its own error
 )
 
 
@@ -111,10 +113,14 @@ class Database:
         """True if the file is still the one that was opened."""
         return fingerprint(self.info.path) == self.fingerprint
 
-    def records(self, addresses: Iterable[str]) -> Iterator[Row]:
-        """What is known of many addresses, by the fast reader."""
+    def records(self, addresses: Iterable[str], fast: bool) -> Iterator[Row]:
+        """What is known of many addresses. Raises BrokenDatabaseError.
+
+        `fast` reads with the C extension, fifteen times faster, which corrupt data can crash.
+        """
         try:
-            with maxminddb.open_database(self.info.path, MODE_AUTO) as reader:
+            mode = MODE_AUTO if fast else MODE_MEMORY
+            with maxminddb.open_database(self.info.path, mode) as reader:
                 for address in addresses:
                     record = reader.get(address)
                     yield row_of(record) if isinstance(record, dict) else NO_ROW
@@ -149,7 +155,7 @@ def open_maps(settings: GeoSettings) -> tuple[Maps, tuple[Problem, ...]]:
         if path is None:
             continue
         try:
-            opened[kind] = _open(kind, path)
+            opened[kind] = open_database(kind, path)
         except BrokenDatabaseError as error:
             problems.append(broken(kind, path, str(error)))
     return Maps(opened.get("city"), opened.get("asn")), tuple(problems)
@@ -169,10 +175,9 @@ def names_of(database: Database, address: Address) -> dict[str, object]:
             if "City" not in database.info.type:
                 return {"country": reader.country(str(address)).country.name}
             city = reader.city(str(address))
-            subdivisions = ", ".join(part.name or "" for part in city.subdivisions)
             return {
                 "country": city.country.name,
-                "subdivisions": subdivisions or None,
+                "subdivisions": [name for part in city.subdivisions if (name := part.name)],
                 "city": city.city.name,
             }
     except (AddressNotFoundError, *_BROKEN):
@@ -202,7 +207,8 @@ def row_of(record: dict[str, object]) -> Row:
     )
 
 
-def _open(kind: str, path: str) -> Database:
+def open_database(kind: str, path: str) -> Database:
+    """Open one database of a kind, "city" or "asn". Raises BrokenDatabaseError."""
     try:
         status = os.stat(path)
         # A named pipe would block for ever, a device never end.
@@ -219,6 +225,18 @@ def _open(kind: str, path: str) -> Database:
         raise BrokenDatabaseError(f"cannot be read: {reason}") from error
     except _BROKEN as error:
         raise BrokenDatabaseError("is not a MaxMind database, or is cut short") from error
+    try:
+        info, layout = _described(kind, path, reader)
+    except BrokenDatabaseError:
+        reader.close()
+        raise
+    database = Database(info, layout, seen, reader)
+    weakref.finalize(database, reader.close)  # nobody else knows when the last use is over
+    return database
+
+
+def _described(kind: str, path: str, reader: maxminddb.Reader) -> tuple[MapInfo, Layout]:
+    """What the metadata says. Raises BrokenDatabaseError if that cannot be."""
     found: dict[str, object] = vars(reader.metadata())
     layout = Layout(
         _count(found["node_count"]), _count(found["record_size"]), _count(found["ip_version"])
@@ -233,9 +251,7 @@ def _open(kind: str, path: str) -> Database:
         raise BrokenDatabaseError("has corrupt metadata")
     if not any(word in name.lower() for word in _KINDS[kind]):
         raise BrokenDatabaseError(f'is a "{name}" database')
-    database = Database(MapInfo(kind, path, name, built), layout, seen, reader)
-    weakref.finalize(database, reader.close)  # nobody else knows when the last use is over
-    return database
+    return MapInfo(kind, path, name, built), layout
 
 
 def _count(value: object) -> int:
@@ -254,6 +270,7 @@ def _region(continent: str, country: str, subdivisions: tuple[str, ...]) -> Regi
         continent = ""
     if not _CODE.fullmatch(country):
         return continent, "", ()
+    continent = continent or continent_of(country)
     good = (code for code in subdivisions if _SUBDIVISION.fullmatch(code))
     return continent, country, tuple(f"{country}-{code}" for code in good)
 

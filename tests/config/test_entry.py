@@ -68,6 +68,12 @@ def test_an_unclosed_parenthesis_is_told_where_it_opened_and_costs_its_entry_onl
     assert [entry.line for entry in split(text)] == [1, 2, 5, 6]
 
 
+def test_what_an_unclosed_parenthesis_swallowed_is_read_again_and_told_once():
+    text = 'a TXT (\nb TXT "open\nc A 192.0.2.1\n'
+    assert words(text) == [["a", "TXT"], ["b", "TXT"], ["c", "A", "192.0.2.1"]]
+    assert [place for place, _ in faults(text)] == [(1, 7), (2, 7)]
+
+
 def test_a_closing_parenthesis_alone_is_told_at_its_place():
     assert faults("a A 192.0.2.1\nb A 192.0.2.2 )\n") == [((2, 15), '")" without a "("')]
 
@@ -97,6 +103,8 @@ def test_a_flood_of_one_character_is_split_without_harm(character):
         assert len(entry.text) <= len(text)
 
 
+from hypothesis import settings
+@settings(max_examples=30000)
 @given(st.text(max_size=200) | ZONE_TEXT)
 def test_no_text_makes_it_raise_and_every_word_lies_where_its_entry_says(text):
     lines = text.split("\n")
@@ -107,6 +115,7 @@ def test_no_text_makes_it_raise_and_every_word_lies_where_its_entry_says(text):
         assert entry.line > before
         before = entry.line + entry.text.count("\n")
         assert lines[entry.line - 1].startswith(entry.text.split("\n")[0])
+        assert entry.fault is None or entry.fault.at <= len(entry.text)
         for word in entry.words:
             line, column = entry.place(word.at)
             assert lines[line - 1][column - 1 :].startswith('"' if word.quoted else word.text)

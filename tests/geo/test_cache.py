@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gslb.geo import cache
-from gslb.geo.survey import draw
+from gslb.geo.survey import atlas_of
 
 from globe import city, opened, write_database
 
@@ -36,35 +36,35 @@ def same(a, b):
 
 
 def test_an_atlas_comes_back_as_it_was(database):
-    atlas = draw(database, None, worth=1)
+    atlas = atlas_of(database, None, large=1)
     assert Path(f"{database.info.path}.atlas.npz").exists()
     stored = cache.load(database.info, database.fingerprint.size, None)
     assert same(stored, atlas)
 
 
 def test_a_small_database_is_not_worth_a_cache(database, tmp_path):
-    draw(database, str(tmp_path / "state"))
+    atlas_of(database, str(tmp_path / "state"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["city.mmdb"]
 
 
 def test_where_the_database_cannot_have_it_beside_it_goes_to_the_state(database, tmp_path):
     Path(f"{database.info.path}.atlas.npz").mkdir()  # nothing can be renamed onto a folder
     state = tmp_path / "state"
-    atlas = draw(database, str(state), worth=1)
+    atlas = atlas_of(database, str(state), large=1)
     assert len(list(state.iterdir())) == 1
     assert same(cache.load(database.info, database.fingerprint.size, str(state)), atlas)
     assert not list(tmp_path.glob("*.draft"))
 
 
 def test_the_cache_of_another_database_is_ignored(database):
-    draw(database, None, worth=1)
+    atlas_of(database, None, large=1)
     info, size = database.info, database.fingerprint.size
     assert cache.load(info, size, None) is not None
     assert cache.load(info, size + 1, None) is None
 
 
 def test_a_corrupt_cache_is_ignored_and_written_again(database):
-    atlas = draw(database, None, worth=1)
+    atlas = atlas_of(database, None, large=1)
     path = Path(f"{database.info.path}.atlas.npz")
     sound, rng = path.read_bytes(), random.Random(3)
     for _ in range(150):
@@ -75,12 +75,12 @@ def test_a_corrupt_cache_is_ignored_and_written_again(database):
         found = cache.load(database.info, database.fingerprint.size, None)
         assert found is None or same(found, atlas)
     path.write_bytes(b"rubbish")
-    assert same(draw(database, None, worth=1), atlas)
+    assert same(atlas_of(database, None, large=1), atlas)
     assert same(cache.load(database.info, database.fingerprint.size, None), atlas)
 
 
 def test_a_cache_with_the_right_key_and_nonsense_inside_is_ignored(database):
-    draw(database, None, worth=1)
+    atlas_of(database, None, large=1)
     path = Path(f"{database.info.path}.atlas.npz")
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files}

@@ -72,7 +72,7 @@ def test_an_address_can_be_described_for_people_and_machines(locator):
     assert said["city_database"]["network"] == "20.0.0.0/8"
     assert said["city_database"]["names"] == {
         "country": "United Kingdom",
-        "subdivisions": None,
+        "subdivisions": [],
         "city": "London",
     }
     assert said["asn_database"]["organization"] == "Example"
