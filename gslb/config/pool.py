@@ -14,7 +14,7 @@ from typing import Final
 from gslb.config.flat import as_mapping, named, read_flat
 from gslb.config.model import DataCenterModel, EndpointModel, PoolModel
 from gslb.config.report import Report, quote
-from gslb.config.scalar import ScalarError, read_address, show
+from gslb.config.scalar import ScalarError, read_address, show, unquoted_hint
 from gslb.config.tree import Entry, Mapping, Scalar, Sequence, Tree, plain
 from gslb.core.check import Check
 from gslb.core.policy import DataCenter, Endpoint, Pool
@@ -82,9 +82,10 @@ class _PoolReader:
         endpoints = self._read_endpoints(table, check)
         if model is None or not endpoints:
             return None
-        if not model.min_healthy.percent and model.min_healthy.value > len(endpoints):
-            value = model.min_healthy.value
-            what = f"min_healthy {value} is above the number of endpoints, {len(endpoints)}"
+        value, written = model.min_healthy.value, table.get("endpoints")
+        number = len(written.items) if isinstance(written, Sequence) else 0
+        if not model.min_healthy.percent and value > number:
+            what = f"min_healthy {value} is above the number of endpoints, {number}"
             where = whole.place("min_healthy")
             self._report.error(where, self._subject, what)
         datacenter = None
@@ -132,9 +133,7 @@ class _PoolReader:
         return tuple(endpoints)
 
     def _read_endpoint(self, item: Tree) -> Endpoint | None:
-        if not isinstance(item, Mapping) or (
-            len(item.entries) == 1 and not item.get("ipv4") and not item.get("ipv6")
-        ):
+        if not isinstance(item, Mapping) or unquoted_hint(plain(item)):
             return self._read_bare(item)
         model = read_flat(EndpointModel, item, self._subject, self._report, _NONE)
         if model is None:

@@ -17,6 +17,7 @@ MOST_PROBLEMS: Final = 1000
 MOST_COMPARISONS: Final = 50_000  # of names, in all suggestions together: about a second
 LONGEST_NAME: Final = 64  # longer ones are not compared
 LONGEST_QUOTE: Final = 80
+LONGEST_MESSAGE: Final = 600
 NEAR: Final = 0.6
 
 
@@ -75,15 +76,22 @@ class Report:
         if len(self._problems) >= MOST_PROBLEMS:
             self._left_out += 1
             return
+        # What was not quoted (a hint that repeats a value, a library's message) is tamed here.
+        what, hint = _tame(what, LONGEST_MESSAGE), _tame(hint, LONGEST_MESSAGE)
         self._problems.setdefault((where, what), Problem(where, subject, what, hint, severity))
 
 
 def quote(text: str) -> str:
     """A text of the operator in double quotes, shortened, nothing in it a terminal obeys."""
-    if len(text) > LONGEST_QUOTE:
-        text = text[:LONGEST_QUOTE] + "…"
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return f'"{shown}"'
+    return f'"{_tame(text, LONGEST_QUOTE)}"'
+
+
+def _tame(text: str, longest: int) -> str:
+    if len(text) > longest:
+        text = text[:longest] + "…"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def listing(words: Iterable[str]) -> str:

@@ -133,7 +133,7 @@ def read_address(value: object) -> IPv4Address | IPv6Address:
             raise ScalarError(
                 f"{quote(value)} is a host name", "write the IP address it stands for"
             )
-    raise ScalarError(f"{show(value)} is not an IP address", _unquoted(value))
+    raise ScalarError(f"{show(value)} is not an IP address", unquoted_hint(value))
 
 
 def read_ipv4(value: object) -> str:
@@ -164,7 +164,7 @@ def read_subnet(value: object) -> IPv4Network | IPv6Network:
             return ip_network(value, strict=False)
         except ValueError:
             pass
-    raise ScalarError(f"{show(value)} is not a network", _unquoted(value) or "as 192.0.2.0/24")
+    raise ScalarError(f"{show(value)} is not a network", unquoted_hint(value) or "as 192.0.2.0/24")
 
 
 def read_subnet_text(value: object) -> str:
@@ -210,8 +210,8 @@ def read_listen(value: object) -> Listen:
     return str(address), port
 
 
-def _unquoted(value: object) -> str:
-    """A hint for what YAML made of an address that ends with ":" (`2001:db8::` as a mapping)."""
+def unquoted_hint(value: object) -> str:
+    """What to do if YAML made a mapping of an address that ends with ":" (`- 2001:db8::`)."""
     if isinstance(value, dict) and len(value) == 1:
         (text,) = (f"{key}:" for key in value)
         if re.fullmatch(r"[0-9a-fA-F:]+", text) and text.endswith("::"):

@@ -2,9 +2,10 @@
 
 Knows: the continent (in MaxMind's seven codes) and the middle of every ISO 3166-1 country.
 Refuses to know: clients. Source: the "geographic coordinates" of The World Factbook (US
-government, public domain), in degrees rounded to a quarter or better; dependent islands that
-it lists with their country have their own. A test compares them with the full-size database.
-The continents' points are the geographical centres usually quoted for them.
+government, public domain) in decimal degrees; where it gives none for an outlying part (BQ, GP,
+RE, ...), the middle of the part. Continents are those that MaxMind gives the countries. A test
+compares both with the full-size database. A continent's point is the geographical centre
+usually quoted for it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BL NA 17.9 -62.83|BM NA 32.33 -64.75|BN AS 4.5 114.67|BO SA -17 -65|BQ NA 12.2 -
 BR SA -10 -55|BS NA 24.25 -76|BT AS 27.5 90.5|BV AN -54.43 3.4|BW AF -22 24|BY EU 53 28
 BZ NA 17.25 -88.75|CA NA 60 -95|CC AS -12.5 96.83|CD AF 0 25|CF AF 7 21|CG AF -1 15
 CH EU 47 8|CI AF 8 -5|CK OC -21.23 -159.77|CL SA -30 -71|CM AF 6 12|CN AS 35 105|CO SA 4 -72
-CR NA 10 -84|CU NA 21.5 -80|CV AF 16 -24|CW NA 12.17 -69|CX AS -10.5 105.67|CY AS 35 33
+CR NA 10 -84|CU NA 21.5 -80|CV AF 16 -24|CW NA 12.17 -69|CX AS -10.5 105.67|CY EU 35 33
 CZ EU 49.75 15.5|DE EU 51 9|DJ AF 11.5 43|DK EU 56 10|DM NA 15.42 -61.33|DO NA 19 -70.67
 DZ AF 28 3|EC SA -2 -77.5|EE EU 59 26|EG AF 27 30|EH AF 24.5 -13|ER AF 15 39|ES EU 40 -4
 ET AF 8 38|FI EU 64 26|FJ OC -18 178|FK SA -51.75 -59|FM OC 6.92 158.25|FO EU 62 -7
@@ -36,7 +37,7 @@ HT NA 19 -72.42|HU EU 47 20|ID AS -5 120|IE EU 53 -8|IL AS 31.5 34.75|IM EU 54.2
 IN AS 20 77|IO AS -6 71.5|IQ AS 33 44|IR AS 32 53|IS EU 65 -18|IT EU 42.83 12.83
 JE EU 49.25 -2.17|JM NA 18.25 -77.5|JO AS 31 36|JP AS 36 138|KE AF 1 38|KG AS 41 75
 KH AS 13 105|KI OC 1.42 173|KM AF -12.17 44.25|KN NA 17.33 -62.75|KP AS 40 127|KR AS 37 127.5
-KW AS 29.5 45.75|KY NA 19.5 -80.5|KZ AS 48 68|LA AS 18 105|LB AS 33.83 35.83|LC NA 13.88 -60.97
+KW AS 29.5 47.75|KY NA 19.5 -80.5|KZ AS 48 68|LA AS 18 105|LB AS 33.83 35.83|LC NA 13.88 -60.97
 LI EU 47.27 9.53|LK AS 7 81|LR AF 6.5 -9.5|LS AF -29.5 28.5|LT EU 56 24|LU EU 49.75 6.17
 LV EU 57 25|LY AF 25 17|MA AF 32 -5|MC EU 43.73 7.4|MD EU 47 29|ME EU 42.5 19.3|MF NA 18.08 -63.95
 MG AF -20 47|MH OC 9 168|MK EU 41.83 22|ML AF 17 -4|MM AS 22 98|MN AS 46 105|MO AS 22.17 113.55
@@ -51,7 +52,7 @@ RU EU 60 100|RW AF -2 30|SA AS 25 45|SB OC -8 159|SC AF -4.58 55.67|SD AF 15 30|
 SG AS 1.37 103.8|SH AF -15.95 -5.7|SI EU 46 15|SJ EU 78 20|SK EU 48.67 19.5|SL AF 8.5 -11.5
 SM EU 43.93 12.42|SN AF 14 -14|SO AF 10 49|SR SA 4 -56|SS AF 8 30|ST AF 1 7|SV NA 13.83 -88.92
 SX NA 18.07 -63.07|SY AS 35 38|SZ AF -26.5 31.5|TC NA 21.75 -71.58|TD AF 15 19|TF AN -49.25 69.17
-TG AF 8 1.17|TH AS 15 100|TJ AS 39 71|TK OC -9 -172|TL AS -8.83 125.75|TM AS 40 60|TN AF 34 9
+TG AF 8 1.17|TH AS 15 100|TJ AS 39 71|TK OC -9 -172|TL OC -8.83 125.75|TM AS 40 60|TN AF 34 9
 TO OC -20 -175|TR AS 39 35|TT NA 11 -61|TV OC -8 178|TW AS 23.5 121|TZ AF -6 35|UA EU 49 32
 UG AF 1 32|UM OC 19.28 166.6|US NA 38 -97|UY SA -33 -56|UZ AS 41 64|VA EU 41.9 12.45
 VC NA 13.25 -61.2|VE SA 8 -66|VG NA 18.5 -64.5|VI NA 18.33 -64.83|VN AS 16 106|VU OC -16 167

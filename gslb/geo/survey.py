@@ -7,7 +7,6 @@ out; the others go on.
 
 from __future__ import annotations
 
-import tempfile
 from typing import Final
 
 from gslb.errors import Problem
@@ -46,11 +45,9 @@ def atlas_of(database: Database, cache_dir: str | None, large: int = LARGE) -> A
     stored = cache.load(info, size, cache_dir)
     if stored is not None:
         return stored
-    with tempfile.TemporaryFile() as file:
-        draw_apart(database, file)
-        file.seek(0)
-        atlas = cache.read(file, info, size)
-        if atlas is None:
-            raise BrokenDatabaseError("changed while it was read")
-        cache.save(info, cache_dir, file)
-    return atlas
+    packed = draw_apart(database)
+    drawn = cache.unpack(packed, info, size)
+    if drawn is None:
+        raise BrokenDatabaseError("changed while it was read")
+    cache.save(info, cache_dir, packed)
+    return drawn

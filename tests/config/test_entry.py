@@ -103,8 +103,6 @@ def test_a_flood_of_one_character_is_split_without_harm(character):
         assert len(entry.text) <= len(text)
 
 
-from hypothesis import settings
-@settings(max_examples=30000)
 @given(st.text(max_size=200) | ZONE_TEXT)
 def test_no_text_makes_it_raise_and_every_word_lies_where_its_entry_says(text):
     lines = text.split("\n")

@@ -369,6 +369,11 @@ CASES = [
     ),
     (
         "[192.0.2.10]",
+        "[{ ipv5: 192.0.2.10 }]",
+        '12:57: pool "web-fra": unknown key "ipv5"; did you mean "ipv4"?',
+    ),
+    (
+        "[192.0.2.10]",
         "[{ weight: 2, name: x }]",
         '12:55: pool "web-fra": an endpoint without an address; add `ipv4:` or `ipv6:`',
     ),
@@ -668,6 +673,13 @@ def test_what_a_later_release_brings_is_told_apart_from_a_typing_error(
     ]
     assert problem.what == f'"{word}" comes with a later release'
     assert f"{problem.where.line}:{problem.where.column}" == place
+
+
+def test_a_broken_probe_section_is_not_complained_of_at_every_endpoint(tmp_path):
+    text = edited(SMALL, "[192.0.2.10]", "[127.0.0.1]") + "probe: { allow: [here] }\n"
+    assert said(read(tmp_path, text), "error") == [
+        '16:18: probe: allow: "here" is not a network; as 192.0.2.0/24'
+    ]
 
 
 def test_all_problems_come_at_once_in_the_order_of_the_files(tmp_path):

@@ -87,6 +87,13 @@ def test_any_tree_is_read_or_complained_of(tmp_path_factory, tree):
     holds(read_configuration(path), path)
 
 
+def test_no_message_carries_what_a_terminal_obeys_or_a_whole_file(tmp_path):
+    for value in ('"\\e[31mred"', '"\\u202e"', "x" * 1_000_000):
+        for place in ("clients: {{ a: {} }}", "tests: [{{ ask: {} }}]", "zones: [{}]", "{}: 1"):
+            path = write(tmp_path, place.format(value) + "\n", "")
+            holds(read_configuration(path), path)
+
+
 @given(TREES)
 @pytest.mark.parametrize(
     "place",
