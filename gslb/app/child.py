@@ -8,18 +8,26 @@ and nothing of the old plan is touched.
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
-from gslb.app.load import Loaded, compile_plan, load
+from gslb.app.load import Loaded, load, remap
 from gslb.app.parcel import pack, unpack
 from gslb.errors import ConfigError, Problem, Where
 
 NICENESS = 10
-_LOAD, _REMAP = "load", "remap"
+A_PART = 200  # objects that are unpacked without a pause
+_LOAD, _REMAP, _STARTING = "load", "remap", "starting"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class Delivery:
 
 async def load_in_child(path: str, starting: bool) -> Delivery:
     """`load` in a child. Raises ConfigError."""
-    return await _run(path, (_LOAD, path, "starting" if starting else "running"), ())
+    return await _run(path, (_LOAD, path, _STARTING if starting else "running"), ())
 
 
 async def remap_in_child(path: str, parcel: int) -> Delivery:
@@ -49,58 +57,122 @@ async def remap_in_child(path: str, parcel: int) -> Delivery:
 
 
 async def _run(path: str, words: Sequence[str], inherit: Sequence[int]) -> Delivery:
-    parcel = os.memfd_create("gslb-plan")
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "gslb.app.child",
-            str(parcel),
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            pass_fds=(parcel, *inherit),
-        )
-        try:
-            status = await process.wait()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
-        if status:
-            what = f"the loading process ended with status {status}"
-            raise ConfigError((Problem(Where(path), "", what, "its last words are in the log"),))
-        result = unpack(parcel)
+        parcel = os.memfd_create("gslb-plan")
+    except OSError as error:
+        raise _not_started(path, error) from error
+    try:
+        await _work(path, (str(parcel), *words), (parcel, *inherit))
+        result = await _receive(parcel)
         if isinstance(result, Loaded):
             return Delivery(result, parcel)
-        assert isinstance(result, tuple), "the child packs a Loaded or a tuple of problems"
+        if isinstance(result, str):
+            _log.error("the loading process failed\n%s", result)
+            raise _failed(path, "the loading process failed", "its last words are in the log")
+        assert isinstance(result, tuple), "the child packs a Loaded, problems or its last words"
         raise ConfigError(result)
     except BaseException:
         os.close(parcel)
         raise
 
 
+async def _work(path: str, words: Sequence[str], inherit: Sequence[int]) -> None:
+    """Runs the child until it ends. Raises ConfigError if it does not end well."""
+    try:
+        # A group of its own: Ctrl-C is for us, and what the child started ends with it.
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "gslb.app.child",
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            pass_fds=inherit,
+            process_group=0,
+        )
+    except OSError as error:
+        raise _not_started(path, error) from error
+    try:
+        status = await process.wait()
+    except asyncio.CancelledError:
+        _kill(process.pid)
+        await process.wait()
+        raise
+    if status:
+        _kill(process.pid)
+    if status < 0:
+        what = f"the loading process was killed by {signal.Signals(-status).name}"
+        hint = "the kernel does that when memory runs out: see dmesg" if status == -9 else ""
+        raise _failed(path, what, hint)
+    if status:
+        what = f"the loading process ended with status {status}"
+        raise _failed(path, what, "its last words are in the log")
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+async def _receive(parcel: int) -> object:
+    """What the child handed over, taken a few milliseconds at a time."""
+    result: object = None
+    gc.disable()  # what comes stays: looking through it again and again would double the time
+    try:
+        for part in unpack(parcel):
+            result = part
+            await asyncio.sleep(0)
+    finally:
+        gc.enable()
+    return result
+
+
+def _not_started(path: str, error: OSError) -> ConfigError:
+    return _failed(path, f"the loading process cannot be started: {error.strerror}", "")
+
+
+def _failed(path: str, what: str, hint: str) -> ConfigError:
+    return ConfigError((Problem(Where(path), "", what, hint),))
+
+
 def main(arguments: Sequence[str]) -> int:
     """The child: file descriptor of the parcel, then `load PATH WHEN` or `remap PATH FD`."""
     parcel, what, path, extra = int(arguments[0]), *arguments[1:4]
-    result: Loaded | tuple[Problem, ...]
+    if extra != _STARTING:
+        os.nice(NICENESS)
     try:
         if what == _REMAP:
-            os.nice(NICENESS)
-            previous = unpack(int(extra))
+            *_, previous = unpack(int(extra))
             assert isinstance(previous, Loaded), "only a Loaded is remapped"
-            result = compile_plan(previous.plan.config, previous.warnings, starting=False)
+            loaded = remap(previous)
         else:
-            if extra == "running":
-                os.nice(NICENESS)
-            result = load(path, starting=extra == "starting")
+            loaded = load(path, starting=extra == _STARTING)
+        pack(loaded, parcel, _parts(loaded))
     except ConfigError as error:
-        result = error.problems
+        pack(error.problems, parcel)
     except Exception:
-        traceback.print_exc()
-        return 1
-    pack(result, parcel)
+        pack(traceback.format_exc(), parcel)
     return 0
+
+
+def _parts(loaded: Loaded) -> Iterator[Sequence[object]]:
+    """What there may be thousands of, a part of each piece taking a millisecond to unpack."""
+    plan = loaded.plan
+    config = plan.config
+    many: tuple[Iterable[object], ...] = (
+        (endpoint for pool in config.pools for endpoint in pool.endpoints),
+        config.pools,
+        config.policies.values(),
+        config.clients.values(),
+        config.overrides,
+        config.tests,
+        plan.tables.values(),
+        plan.targets.items(),
+    )
+    for things in many:
+        rest = iter(things)
+        while part := tuple(islice(rest, A_PART)):
+            yield part
 
 
 if __name__ == "__main__":

@@ -12,7 +12,21 @@ from importlib.metadata import version
 from gslb.app.server import Server
 from gslb.core.health import State, standing
 from gslb.core.policy import FAMILIES
+from gslb.observe.log import counts
 from gslb.observe.metrics import Duration, Sample, from_counts
+
+# The events there are (control.md): named here, so that each is 0 before its first time.
+KINDS = (
+    "start",
+    "stop",
+    "reload",
+    "reload_failed",
+    "geo_update",
+    "geo_refused",
+    "transition",
+    "fallback",
+    "recovery",
+)
 
 
 def samples(server: Server) -> Iterator[Sample]:
@@ -23,11 +37,14 @@ def samples(server: Server) -> Iterator[Sample]:
     yield Sample("world_generation", (), server.world.generation)
     yield Sample("build_info", (version("gslb"), server.engine.name), 1)
     yield Sample("reload_seconds", (), server.reload_s)
-    for result, count in server.reloads.items():
+    # Copies: whoever reads this may pause in between.
+    for result, count in tuple(server.reloads.items()):
         yield Sample("reload", (result,), count)
-    for (pool, to), count in server.transitions.items():
+    for kind in KINDS:
+        yield Sample("events", (kind,), counts[kind])
+    for (pool, to), count in tuple(server.transitions.items()):
         yield Sample("transitions", (pool, to), count)
-    for (check, ending), count in server.monitor.probes.items():
+    for (check, ending), count in tuple(server.monitor.probes.items()):
         yield Sample("probes", (check, ending), count)
     for info in server.world.plan.maps:
         yield Sample("geo_build_timestamp_seconds", (info.kind,), info.built)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from gslb.config.reader import read_configuration
 from gslb.core.selftest import run_tests
@@ -16,19 +17,30 @@ from gslb.core.target import targets_of
 from gslb.core.world import ConfigTest, Configuration, Plan
 from gslb.errors import ConfigError, Problem, Where
 from gslb.geo.database import open_maps
+from gslb.geo.survey import survey
 from gslb.geo.treatment import compile_tables
 from gslb.geo.watch import Watch
 
 Progress = Callable[[str], None]
+TEST: Final = "test"  # the subject of the problem of a test that fails
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A plan, what the operator may want to mend, and a watch over the databases it used."""
+    """A plan, and a watch over the databases it used.
+
+    What the operator may want to mend: `read` in the files, `late` in databases and tests.
+    """
 
     plan: Plan
-    warnings: tuple[Problem, ...]
+    read: tuple[Problem, ...]
+    late: tuple[Problem, ...]
     watch: Watch
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """All that may want mending, in the order of the files."""
+        return tuple(sorted((*self.read, *self.late)))
 
 
 def load(path: str, starting: bool = False, progress: Progress | None = None) -> Loaded:
@@ -42,21 +54,39 @@ def load(path: str, starting: bool = False, progress: Progress | None = None) ->
     reading = read_configuration(path)
     if reading.config is None:
         raise ConfigError(reading.problems)
-    return compile_plan(reading.config, reading.problems, starting, tell)
+    return _compile(reading.config, reading.problems, lambda _: starting, tell)
 
 
-def compile_plan(
+def remap(previous: Loaded) -> Loaded:
+    """The same configuration with the databases as they are now. Raises ConfigError.
+
+    A database that was missing before keeps no other one out.
+    """
+    known = {replace(problem, severity="error") for problem in previous.late}
+    return _compile(
+        previous.plan.config,
+        previous.read,
+        lambda problem: problem in known and problem.subject != TEST,
+        lambda _: None,
+    )
+
+
+def _compile(
     config: Configuration,
-    problems: tuple[Problem, ...],
-    starting: bool,
-    progress: Progress = lambda _: None,
+    read: tuple[Problem, ...],
+    pardon: Callable[[Problem], bool],
+    progress: Progress,
 ) -> Loaded:
-    """Opens the maps, compiles the tables and runs the tests. Raises ConfigError."""
+    """Opens the maps, compiles the tables and runs the tests. Raises ConfigError.
+
+    What is wrong with databases and tests, and pardoned, is a warning.
+    """
     geo = config.settings.geo
     watch = Watch(path for path in (geo.city, geo.asn) if path is not None)
     if geo.city or geo.asn:
         progress("opening the GeoIP databases")
-    maps, broken = open_maps(geo)
+    opened, broken = open_maps(geo)
+    maps, worse = survey(opened, config.settings.state)
     progress("compiling the tables")
     tables = compile_tables(config, maps, config.settings.state)
     plan = Plan(
@@ -69,16 +99,17 @@ def compile_plan(
     if config.tests:
         progress(f"running {len(config.tests)} tests")
     failed = tuple(
-        Problem(_place(failure.test), "test", failure.what, "mend the policy or the test")
+        Problem(_place(failure.test), TEST, failure.what, "mend the policy or the test")
         for failure in run_tests(plan)
     )
-    late = (*broken, *failed)
-    if starting:
-        late = tuple(replace(problem, severity="warning") for problem in late)
-    found = tuple(sorted((*problems, *late)))
-    if any(problem.severity == "error" for problem in found):
-        raise ConfigError(found)
-    return Loaded(plan, found, watch)
+    late = tuple(
+        replace(problem, severity="warning") if pardon(problem) else problem
+        for problem in (*broken, *worse, *failed)
+    )
+    loaded = Loaded(plan, read, late, watch)
+    if any(problem.severity == "error" for problem in late):
+        raise ConfigError(loaded.warnings)
+    return loaded
 
 
 def _place(test: ConfigTest) -> Where:

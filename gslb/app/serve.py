@@ -1,23 +1,28 @@
 """`gslb serve`: from a path to a server that answers, until it is told to stop.
 
-Knows: start-up order, signals, the ready line, what systemd wants to hear. Refuses to know:
-what the server does in between. Invariant: sockets open only when there is something to
-answer, and every way out has an exit status and one line that says why.
+Knows: start-up order, signals, the ready line. Refuses to know: what the server does in
+between. Invariant: DNS sockets open only when there is something to answer, and every way
+out has an exit status and one line that says why.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
-import socket
 import sys
+import time
 from contextlib import suppress
+from importlib.metadata import version
 from typing import Literal
 
 from gslb.app.child import load_in_child
+from gslb.app.descriptor import find_shortage, raise_limit
 from gslb.app.figure import durations, samples
-from gslb.app.server import Server, report
+from gslb.app.notify import notify
+from gslb.app.report import report
+from gslb.app.server import Server
 from gslb.control.http import Control, Suppliers
 from gslb.core.setting import Listen
 from gslb.errors import ConfigError, EngineMissingError, ListenError
@@ -26,10 +31,13 @@ from gslb.observe.metrics import Metrics
 from gslb.serve.holder import find_holder
 from gslb.serve.listen import Listeners
 
+_log = logging.getLogger(__name__)
+
 
 def serve(path: str, engine: str | None, log: Literal["text", "json"]) -> int:
     """Serves until SIGTERM or SIGINT; the exit status: 0, or 1 if it could not start."""
     configure(log, sys.stderr)
+    raise_limit()
     try:
         return asyncio.run(_serve(path, engine))
     except ConfigError as error:
@@ -42,60 +50,66 @@ def serve(path: str, engine: str | None, log: Literal["text", "json"]) -> int:
     return 1
 
 
+class Orders:
+    """What signals ask for. Set up once, so that none falls between start and service."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.reload = asyncio.Event()
+        self.why = ""  # to stop
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+    def _stop(self, number: signal.Signals) -> None:
+        """The first signal stops cleanly, a second one at once."""
+        if self.stop.is_set():
+            os._exit(128 + number)
+        self.why = number.name
+        self.stop.set()
+
+
 async def _serve(path: str, engine: str | None) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop_once, stop)
-    early = asyncio.Event()  # a reload asked for before there is a server comes after the start
-    loop.add_signal_handler(signal.SIGHUP, early.set)
-    starting = asyncio.create_task(_start(path, engine))
-    stopping = asyncio.create_task(stop.wait())
+    asyncio.get_running_loop().set_exception_handler(_tell_fault)
+    orders = Orders()
+    starting = asyncio.create_task(_start(path, engine, orders))
+    stopping = asyncio.create_task(orders.stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
+    if starting.done():
+        server = starting.result()
+        await stopping
+        notify("STOPPING=1")
+        await server.stop()
+    else:
         starting.cancel()
         with suppress(asyncio.CancelledError):
             await starting
-        return 0
-    stopping.cancel()
-    server = starting.result()
-    loop.add_signal_handler(signal.SIGHUP, server.want_reload)
-    if early.is_set():
-        server.want_reload()
-    await stop.wait()
-    notify("STOPPING=1")
-    await server.stop()
-    event("stop", why="asked to")
+    event("stop", why=orders.why)
     return 0
 
 
-def _stop_once(stop: asyncio.Event) -> None:
-    """The first signal stops cleanly, a second one at once."""
-    if stop.is_set():
-        os._exit(130)
-    stop.set()
-
-
-async def _start(path: str, engine: str | None) -> Server:
+async def _start(path: str, engine: str | None, orders: Orders) -> Server:
+    started = time.monotonic()
+    event("load", config=path, version=version("gslb"), pid=os.getpid())
     delivery = await load_in_child(path, starting=True)
-    report(delivery.loaded.warnings)
     settings = delivery.loaded.plan.config.settings
-    wanted = engine or settings.engine
-    if wanted == "native":
+    report((*delivery.loaded.warnings, *find_shortage(path, settings)))
+    if (engine or settings.engine) == "native":
         raise EngineMissingError("engine native: this release has no native engine; say auto")
-    server = Server(path, delivery)
+    server = Server(path, delivery, orders.reload)
     try:
         # Once for nothing, so that a port in use is said at once; for good only when the
         # first verdicts are in (health.md, Start), so that no query waits in a socket.
         await Listeners(settings.listen).stop()
-        await server.settle()
-        server.start(Listeners(settings.listen))
         if settings.control is not None:
             await _open_control(server, settings.control, settings.control_hosts)
+        await server.settle()
+        server.start(Listeners(settings.listen))
     except BaseException:
         await server.stop()
         raise
-    _announce(server)
+    _announce(server, time.monotonic() - started)
     return server
 
 
@@ -111,18 +125,31 @@ async def _open_control(server: Server, listen: Listen, hosts: tuple[str, ...]) 
     server.control_address = await server.control.start()
 
 
-def _announce(server: Server) -> None:
+def _announce(server: Server, took_s: float) -> None:
     """The one `ready` line, for people and for whoever waits for it."""
     assert server.listeners is not None, "it has started"
-    plan = server.world.plan
     listen = ",".join(_show(address) for address in server.listeners.addresses)
     control = "off" if server.control_address is None else _show(server.control_address)
-    print(  # noqa: T201 - the result that `gslb serve` promises on standard output
-        f"ready listen={listen} control={control} zones={len(plan.zones)}"
-        f" engine={server.engine.name} generation={server.world.generation} pid={os.getpid()}",
-        flush=True,
+    zones, name = len(server.world.plan.zones), server.engine.name
+    generation = server.world.generation
+    event(
+        "start",
+        listen=listen,
+        control=control,
+        zones=zones,
+        engine=name,
+        generation=generation,
+        seconds=round(took_s, 3),
     )
-    event("start", listen=listen, control=control, zones=len(plan.zones), engine="python")
+    try:
+        print(  # noqa: T201 - the result that `gslb serve` promises on standard output
+            f"ready listen={listen} control={control} zones={zones}"
+            f" engine={name} generation={generation} pid={os.getpid()}",
+            flush=True,
+        )
+    except OSError as error:  # a full disk, a reader that has left: no reason not to answer
+        _log.warning("the ready line cannot be written: %s", error.strerror)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     notify("READY=1")
 
 
@@ -131,11 +158,11 @@ def _show(listen: Listen) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def notify(state: str) -> None:
-    """Tells systemd (sd_notify(3)), if it started us."""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if not path:
-        return
-    address = "\0" + path[1:] if path.startswith("@") else path
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.sendto(state.encode(), address)
+def _tell_fault(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """What went wrong in a callback: one line if the world did, a traceback if we did."""
+    error = context.get("exception")
+    if isinstance(error, OSError):
+        what = str(context.get("message", "")).partition("\n")[0]
+        _log.warning("%s: %s", what, error.strerror or error)
+    else:
+        loop.default_exception_handler(context)

@@ -13,9 +13,11 @@ from typing import Final
 from gslb.config.flat import as_mapping, comes_later, named, read_defaults, read_flat
 from gslb.config.model import CheckModel, HttpCheckModel
 from gslb.config.report import Report, quote
+from gslb.config.setting import absolute
 from gslb.config.tree import Entry, Mapping, Scalar
 from gslb.core.check import Check
 
+USUAL_PORTS: Final = {"http": 80, "https": 443}
 LATER_TYPES: Final = frozenset(("dns", "icmp", "exec", "calculated", "push"))
 LATER_KEYS: Final = frozenset(("load", "rapid", "invert"))
 LATER_TCP_KEYS: Final = LATER_KEYS | {"tls", "send", "expect"}
@@ -68,8 +70,6 @@ def _look_at_times(model: CheckModel, table: Mapping, subject: str, report: Repo
     if model.interval < 1:
         where = table.place("interval")
         report.error(where, subject, "interval is below 1s", "probe at most once a second")
-    if model.timeout <= 0:
-        report.error(table.place("timeout"), subject, "timeout is 0")
     if model.timeout >= model.interval >= 1:
         key = "timeout" if "timeout" in table.entries else "interval"
         what = f"timeout {model.timeout:g}s is not below interval {model.interval:g}s"
@@ -82,7 +82,7 @@ def _check_of(
     common = Check(
         name=name,
         type=model.type,
-        port=model.port,
+        port=model.port or USUAL_PORTS.get(model.type, 0),
         interval_s=model.interval,
         timeout_s=model.timeout,
         fall=model.fall,
@@ -97,9 +97,12 @@ def _check_of(
     if model.body is not None and model.body_regex is not None:
         where = table.place("body_regex")
         report.error(where, subject, "both body and body_regex", "keep one of them")
-    ca_file = (
-        None if model.ca_file is None else os.path.abspath(os.path.join(folder, model.ca_file))
-    )
+    ca_file = None
+    if model.ca_file is not None:
+        ca_file = absolute(folder, model.ca_file)
+        if not os.access(ca_file, os.R_OK):
+            what = f"ca_file: {quote(model.ca_file)} cannot be read"
+            report.warn(table.place("ca_file"), subject, what, "until it can, every probe fails")
     return replace(
         common,
         path=model.path,

@@ -18,6 +18,7 @@ from gslb.config.scalar import (
     has_host_bits,
     read_network,
     show,
+    unquoted_hint,
 )
 from gslb.config.tree import Entry, Mapping, Scalar, Sequence, Tree, plain
 from gslb.core.client import ClientGroup, Element, Kind, Location, Network, Override
@@ -39,6 +40,8 @@ def read_element(value: object) -> Element:
     if isinstance(value, dict) and set(value) == {"continent"}:
         raise ScalarError("a space after continent:", f"write continent:{value['continent']}")
     if not isinstance(value, str):
+        if hint := unquoted_hint(value):
+            raise ScalarError("an address is a mapping to YAML", hint)
         hint = "write a country, US-CA, continent:EU, AS7922 or a network"
         raise ScalarError(f"{show(value)} is no element of a client group", hint)
     if "/" in value or "." in value or value.count(":") > 1:
@@ -116,8 +119,11 @@ def _read_group(entry: Entry, max_scope: tuple[int, int], report: Report) -> Cli
 def _items(tree: Tree, subject: str, report: Report) -> tuple[Tree, ...]:
     if isinstance(tree, Sequence):
         return tree.items
-    hint = f"write [{tree.text}]" if isinstance(tree, Scalar) and not tree.is_null else ""
-    report.error(tree.where, subject, f"{show(plain(tree))} is not a list", hint)
+    if isinstance(tree, Scalar) and tree.is_null:
+        report.error(tree.where, subject, "is empty", "write [DE], or take the group away")
+    else:
+        hint = f"write [{tree.text}]" if isinstance(tree, Scalar) else ""
+        report.error(tree.where, subject, f"{show(plain(tree))} is not a list", hint)
     return ()
 
 
@@ -151,7 +157,7 @@ def read_overrides(
     tree: Tree | None, max_scope: tuple[int, int], report: Report
 ) -> tuple[Override, ...]:
     """`geo.overrides`: what is known better than the database."""
-    table = as_mapping(tree, "geo", report)
+    table = as_mapping(tree, "geo.overrides", report)
     found: dict[Network, Override] = {}
     for entry in table.entries.values() if table is not None else ():
         subject = f"override {quote(entry.key)}"

@@ -131,8 +131,9 @@ def _say(entry: Entry, word: Word, rrtype: str, ended: bool, said: str) -> tuple
 def _say_type(entry: Entry, text: str) -> tuple[str, str]:
     """An unknown type: a slip of the pen, a missing owner, or a directive that is indented."""
     what = f"unknown type {quote(text)}"
-    if text.isdigit():
-        return f"{quote(text)} is neither a TTL nor a type", "a TTL is at most 2147483647"
+    if text[:1].isdigit():
+        hint = "a TTL is at most 2147483647, in seconds or with units as in 1h30m"
+        return f"{quote(text)} is neither a TTL nor a type", hint
     if text.startswith("$"):
         return what, "a directive begins in the first column"
     if not entry.indented and entry.words[0].text.upper() in FORMS:

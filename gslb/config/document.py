@@ -201,11 +201,19 @@ class _Composer:
         mark = error.problem_mark
         lines = text.splitlines()  # as libyaml counts them: U+0085 and U+2028 end lines too
         line = lines[mark.line][:1000] if mark is not None and mark.line < len(lines) else ""
-        token = _ADDRESS_WITH_COLON.search(line)
-        hint = f"quote it: {quote(token[0])}" if token else ""
-        context = f" ({error.context})" if error.context else ""
+        hint = ""
+        if token := _ADDRESS_WITH_COLON.search(line):
+            hint = f"quote it: {quote(token[0])}"
+        elif mark is not None and line[mark.column : mark.column + 1] == "\t":
+            hint = "indent with spaces, not with tabs"
+        context = f" ({error.context}{self._since(error)})" if error.context else ""
         where = self._where(mark)
         self._report.error(where, "", f"not YAML: {error.problem}{context}", hint)
+
+    def _since(self, error: yaml.MarkedYAMLError) -> str:
+        """Where what is not closed begins, if that is in another line."""
+        begin, end = self._where(error.context_mark), self._where(error.problem_mark)
+        return f" that begins in line {begin.line}" if 0 < begin.line < end.line else ""
 
 
 def _events(text: str) -> Iterator[yaml.Event]:

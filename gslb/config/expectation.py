@@ -13,14 +13,12 @@ from typing import Final
 from gslb.config.flat import as_mapping, read_flat
 from gslb.config.model import ExpectationModel
 from gslb.config.report import Report, quote
-from gslb.config.scalar import ScalarError, read_address, read_subnet, show
+from gslb.config.scalar import ScalarError, read_address, show
 from gslb.config.tree import Mapping, Scalar, Sequence, Tree, place_of, plain
 from gslb.core.policy import DataCenter, Pool
 from gslb.core.world import ConfigTest
-from gslb.wire.name import from_text
 from gslb.wire.rrtype import AAAA, A
 
-_TYPES: Final = {"A": A, "AAAA": AAAA}
 _OCTETS: Final = {A: 4, AAAA: 16}
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -49,51 +47,25 @@ def read_tests(
 
 
 def _read_test(
-    table: Mapping, subject: str, objects: dict[str, list[str]], report: Report
+    table: Mapping, subject: str, objects: dict[str, list[str]] | None, report: Report
 ) -> ConfigTest | None:
     model = read_flat(ExpectationModel, table, subject, report, _NONE)
     if model is None:
         return None
-    question = _read_question(table, model.ask, subject, report)
-    where = place_of(table, ("from",), key=False)
-    try:
-        subnet = read_subnet(model.subject)
-        asker = model.subject if "/" not in model.subject else str(subnet)
-    except ScalarError:
-        what = f"from: {quote(model.subject)} is neither an address nor a network"
-        report.error(where, subject, what)
-        return None
-    _look_at_down(table.get("down"), subject, objects, report)
+    if objects is not None:
+        _look_at_down(table.get("down"), subject, objects, report)
     if model.expect is None and model.expect_any is None:
         report.error(table.where, subject, "expects nothing", "add `expect:` or `expect_any:`")
-    if question is None:
-        return None
-    name, rrtype = question
+    name, rrtype = model.question
     return ConfigTest(
         name,
         rrtype,
-        asker,
+        model.subject,
         model.down,
         _addresses(table, "expect", model.expect, rrtype, subject, report),
         _addresses(table, "expect_any", model.expect_any, rrtype, subject, report),
         str(table.where),
     )
-
-
-def _read_question(
-    table: Mapping, text: str, subject: str, report: Report
-) -> tuple[bytes, int] | None:
-    where = place_of(table, ("ask",), key=False)
-    words = text.split()
-    if len(words) != 2 or words[1].upper() not in _TYPES:
-        hint = "write a name and A or AAAA, as www.example.com A"
-        report.error(where, subject, f"ask: {quote(text)} is no question", hint)
-        return None
-    try:
-        return from_text(words[0]).lower(), _TYPES[words[1].upper()]
-    except (ValueError, UnicodeError) as error:
-        report.error(where, subject, f"ask: {quote(words[0])} is no name: {error}")
-        return None
 
 
 def _addresses(
@@ -116,8 +88,13 @@ def _addresses(
 
 def _objects(
     datacenters: Map[str, DataCenter | None], pools: Map[str, Pool | None]
-) -> dict[str, list[str]]:
-    """What `down` may name: `fra`, `datacenter/fra`, … each with what it could mean."""
+) -> dict[str, list[str]] | None:
+    """What `down` may name: `fra`, `datacenter/fra`, … each with what it could mean.
+
+    None if a pool is broken: its endpoints are not known, and naming one is no mistake.
+    """
+    if None in pools.values():
+        return None
     found: dict[str, set[str]] = {}
     endpoints = {
         name

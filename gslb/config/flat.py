@@ -36,16 +36,29 @@ _WANTED: Final = {
 
 
 def read_flat(
-    model: type[M], table: Mapping, subject: str, report: Report, later: frozenset[str]
+    model: type[M],
+    table: Mapping,
+    subject: str,
+    report: Report,
+    later: frozenset[str],
+    beside: tuple[str, ...] = (),
 ) -> M | None:
-    """The model of a mapping, or None after complaining of all that is wrong with it."""
+    """The model of a mapping, or None after complaining of all that is wrong with it.
+
+    `beside`: keys that are known and not in the mapping, because others read them.
+    """
     kept = without_later(table, subject, report, later)
     try:
         return model.model_validate(plain(kept))
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            _complain(detail, model, kept, subject, report)
-        return None
+        details = error.errors(include_url=False)
+    unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
+    meant = {_complain_of_key(d["loc"], model, kept, subject, report, beside) for d in unknown}
+    for detail in details:
+        # A key that is missing because it is misspelt is one mistake.
+        if detail not in unknown and not (_is_missing(detail) and detail["loc"][-1] in meant):
+            _complain(detail, kept, subject, report)
+    return None
 
 
 def read_defaults(
@@ -57,9 +70,11 @@ def read_defaults(
         model.model_validate(plain(kept))
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            if detail["type"] != "missing":
-                _complain(detail, model, kept, subject, report)
-                kept = kept.without(str(detail["loc"][0]))
+            if detail["type"] == "extra_forbidden":
+                _complain_of_key(detail["loc"], model, kept, subject, report)
+            elif not _is_missing(detail):
+                _complain(detail, kept, subject, report)
+            kept = kept.without(str(detail["loc"][0]))
     return kept
 
 
@@ -83,41 +98,56 @@ def as_mapping(tree: Tree | None, subject: str, report: Report) -> Mapping | Non
     if isinstance(tree, Scalar) and tree.is_null:
         return Mapping(tree.where)
     if tree is not None:
-        report.error(tree.where, subject, f"{show(plain(tree))} is not a mapping of keys to values")
+        what = f"{show(plain(tree))} is not a mapping of keys to values"
+        unspaced = isinstance(tree, Scalar) and tree.plain and ":" in tree.text
+        report.error(tree.where, subject, what, "write a space after ':'" if unspaced else "")
     return None
 
 
 def named(root: Mapping, section: str, noun: str, report: Report) -> list[Entry]:
-    """The entries of a section whose keys are names of objects, bad names complained of."""
+    """The entries of a section whose keys are names of objects, bad names complained of.
+
+    Those are among the entries nevertheless: what refers to them is no mistake more.
+    """
     table = as_mapping(root.get(section), section, report)
-    good: list[Entry] = []
-    for entry in table.entries.values() if table is not None else ():
+    entries = [] if table is None else list(table.entries.values())
+    for entry in entries:
         if not _NAME.fullmatch(entry.key):
             hint = "use up to 63 letters, digits, -, _ and ."
             report.error(entry.where, noun, f"{quote(entry.key)} is not a name", hint)
-        else:
-            good.append(entry)
-    return good
+    return entries
 
 
-def _complain(
-    detail: ErrorDetails, model: type[Flat], table: Mapping, subject: str, report: Report
-) -> None:
+def _is_missing(detail: ErrorDetails) -> bool:
+    return detail["type"] == "missing"
+
+
+def _complain_of_key(
+    path: tuple[int | str, ...],
+    model: type[Flat],
+    table: Mapping,
+    subject: str,
+    report: Report,
+    beside: tuple[str, ...] = (),
+) -> str:
+    """Say that a key is unknown; gives the known key that it probably means, or ""."""
+    known = sorted((*_keys(model, path), *(beside if len(path) == 1 else ())))
+    name = str(path[-1])
+    near = report.nearest(name, known)
+    hint = f"did you mean {quote(near)}?" if near else f"known here: {listing(known)}"
+    report.error(place_of(table, path, key=True), subject, f"unknown key {quote(name)}", hint)
+    return near
+
+
+def _complain(detail: ErrorDetails, table: Mapping, subject: str, report: Report) -> None:
     path = detail["loc"]
     key = ".".join(str(step) for step in path if isinstance(step, str))
-    kind = detail["type"]
-    if kind == "extra_forbidden":
-        known = _keys(model, path)
-        name = str(path[-1])
-        hint = report.suggest(name, known) or f"known here: {listing(sorted(known))}"
-        where = place_of(table, path, key=True)
-        report.error(where, subject, f"unknown key {quote(name)}", hint)
-    elif kind == "missing":
-        where = place_of(table, path, key=False)
+    where = place_of(table, path, key=False)
+    if _is_missing(detail):
         report.error(where, subject, f"{quote(key)} is missing")
     else:
         what, hint = _say(detail)
-        report.error(place_of(table, path, key=False), subject, f"{key}: {what}", hint)
+        report.error(where, subject, f"{key}: {what}", hint)
 
 
 def _keys(model: type[Flat], path: tuple[int | str, ...]) -> list[str]:
@@ -131,17 +161,16 @@ def _keys(model: type[Flat], path: tuple[int | str, ...]) -> list[str]:
 
 
 def _say(detail: ErrorDetails) -> tuple[str, str]:
+    if detail["input"] is None:
+        return "has no value", ""
     context = detail.get("ctx", {})
     error = context.get("error")
     if isinstance(error, ScalarError):
         return error.what, error.hint
-    value = show(detail["input"])
-    kind = detail["type"]
-    if detail["input"] is None:
-        return "has no value", ""
+    given, kind = detail["input"], detail["type"]
+    value = show(given)
     if kind in _WANTED:
-        wanted = _WANTED[kind]
-        return f"{value} is not {wanted}", "quote it" if wanted == "text" else ""
+        return f"{value} is not {_WANTED[kind]}", _write(kind, given)
     match kind:
         case "literal_error":
             return f"{value} is not one of {context['expected']}".replace("'", ""), ""
@@ -155,3 +184,18 @@ def _say(detail: ErrorDetails) -> tuple[str, str]:
             return "is empty", ""
         case _:
             return f"{value}: {detail['msg']}", ""
+
+
+def _write(kind: str, given: object) -> str:
+    """What to write instead of a single value of the wrong type."""
+    if isinstance(given, dict | tuple):
+        return ""
+    match kind:
+        case "string_type":
+            return "quote it"
+        case "tuple_type":
+            return f"write [{given}]"
+        case "int_type" | "float_type" if isinstance(given, str) and given.isdecimal():
+            return "take the quotes away"
+        case _:
+            return ""

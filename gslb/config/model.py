@@ -33,11 +33,16 @@ _STATUS = re.compile(r"([1-5][0-9][0-9])(?:-([1-5][0-9][0-9]))?", re.ASCII)
 
 def _as_tuple(value: object) -> object:
     """One value where a list of them may stand."""
-    return (value,) if isinstance(value, str) else value
+    return value if value is None or isinstance(value, tuple) else (value,)
 
 
-def _unless_any(value: object) -> object:
-    return None if value == "any" else value
+def _as_subnets(value: object) -> object:
+    return None if value == "any" else _as_tuple(value)
+
+
+def _as_section(value: object) -> object:
+    """An empty value is an empty mapping, as for a section."""
+    return {} if value is None else value
 
 
 def _unless_off(value: object) -> object:
@@ -149,6 +154,11 @@ Duration = Annotated[
     PlainValidator(scalar.read_duration),
     _schema("string", "500ms", "5s", "2m", pattern=r"^[0-9]+(ms|s|m|h|d)$"),
 ]
+Span = Annotated[
+    float,
+    PlainValidator(scalar.read_span),
+    _schema("string", "10s", pattern=r"^0*[1-9][0-9]*(ms|s|m|h|d)$"),
+]
 Size = Annotated[
     int,
     PlainValidator(scalar.read_size),
@@ -180,8 +190,8 @@ class TcpModel(Flat):
 
     connections: Count = TcpLimits().connections
     per_source: Count = TcpLimits().per_source
-    idle: Duration = TcpLimits().idle_s
-    message: Duration = TcpLimits().message_s
+    idle: Span = TcpLimits().idle_s
+    message: Span = TcpLimits().message_s
     pipeline: Count = TcpLimits().pipeline
 
 
@@ -203,10 +213,10 @@ class ServerModel(Flat):
     engine: Literal["auto", "python"] = "auto"
     state: str = Field("state", min_length=1)
     at: Coordinates | None = None
-    ecs_from: Annotated[tuple[Subnet, ...] | None, BeforeValidator(_unless_any), _TEXTS] = None
+    ecs_from: Annotated[tuple[Subnet, ...] | None, BeforeValidator(_as_subnets), _TEXTS] = None
     udp_size: Annotated[int, Field(ge=512, le=4096)] = Settings().udp_size
-    tcp: TcpModel = TcpModel()
-    limits: LimitsModel = LimitsModel()
+    tcp: Annotated[TcpModel, BeforeValidator(_as_section)] = TcpModel()
+    limits: Annotated[LimitsModel, BeforeValidator(_as_section)] = LimitsModel()
 
 
 class ControlModel(Flat):
@@ -259,9 +269,9 @@ class CheckModel(Flat):
     """`checks.NAME`: what every type has, and all of `tcp`."""
 
     type: Literal["http", "https", "tcp"]
-    port: Port
+    port: Port | None = None
     interval: Duration = 5.0
-    timeout: Duration = 2.0
+    timeout: Span = 2.0
     fall: Annotated[int, Field(ge=1, le=1000)] = 3
     rise: Annotated[int, Field(ge=1, le=1000)] = 2
     jitter: Share = 0.1
@@ -342,8 +352,15 @@ class OptionsModel(Flat):
 class ExpectationModel(Flat):
     """One of `tests`."""
 
-    ask: str
-    subject: str = Field(alias="from")
+    question: Annotated[
+        tuple[bytes, int],
+        PlainValidator(scalar.read_question),
+        _schema("string", "www.example.com A"),
+        Field(alias="ask"),
+    ]
+    subject: Annotated[
+        str, PlainValidator(scalar.read_asker), _schema("string", "192.0.2.1"), Field(alias="from")
+    ]
     down: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), _TEXTS] = ()
     expect: tuple[Address, ...] | None = None
     expect_any: tuple[Address, ...] | None = None

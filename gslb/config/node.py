@@ -10,7 +10,6 @@ the same object, and so is a pool's leaf.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from itertools import chain
 from typing import Final, TypeGuard
@@ -131,11 +130,13 @@ class NodeReader:
             return Child(name, self._leaves[name])
         if name in self._path:
             cycle = [*self._path[self._path.index(name) :], name]
-            return self._refuse(where, f"policies in a circle: {' → '.join(cycle)}")
+            what = f"policies in a circle: {' → '.join(cycle)}"
+            return self._refuse(where, what, "take one of the names out")
         if name in self._texts:
             node = self.read_policy(name)
             return None if node is None else Child(name, node)
-        hint = self.report.suggest(name, chain(self._pools, self._texts))
+        known = (other for other in chain(self._pools, self._texts) if other not in self._path)
+        hint = self.report.suggest(name, known)
         return self._refuse(where, f"unknown pool {quote(name)}", hint)
 
     def _read_mapping(self, table: Mapping) -> Child | None:
@@ -143,6 +144,9 @@ class NodeReader:
         later = [key for key in table.entries if key in LATER_CHOICES]
         for key in later:
             comes_later(table.place(key), f"policy {quote(self._path[-1])}", key, self.report)
+        if not (chosen or later) and self._are_names(table):
+            hint = "write { weighted: { NAME: WEIGHT, … } }"
+            return self._refuse(table.where, "does not say how to choose among its names", hint)
         allowed = {*chosen, *later, *(_BESIDE_NEAREST if "nearest" in chosen else ())}
         for key in table.entries:
             if key not in allowed:
@@ -156,6 +160,9 @@ class NodeReader:
             return None
         entry = table.entries[chosen[0]]
         return self._read_choice(entry.key, entry.value, table)
+
+    def _are_names(self, table: Mapping) -> bool:
+        return bool(table.entries) and table.entries.keys() <= {*self._pools, *self._texts}
 
     def _complain_of_key(self, where: Where, key: str) -> None:
         if key in OPTIONS:
@@ -236,7 +243,7 @@ class NodeReader:
 
     def _read_routes(self, tree: Tree) -> Callable[[int], Node] | None:
         reader = RouteReader(self.clients, self.read_child, self.fail, self.report)
-        routes = reader.read(self._items(tree))
+        routes = reader.read(self._items(tree, "write [{ from: GROUP, to: NODE }, { to: NODE }]"))
 
         def make(number: int) -> Node:
             for index, (_, fence) in enumerate(routes):
@@ -269,17 +276,24 @@ class NodeReader:
         if isinstance(tree, Mapping):
             read = self._read_weights(tree)
         else:
-            read = [(self._read_sticky_name(item), 1) for item in self._items(tree)]
+            items = self._items(tree)
+            read = [(self._read_sticky_name(item), 1) for item in items]
+            self._refuse_twins(items)
         if not self._weights_are_good(tree, [weight for _, weight in read]):
             return None
         children = tuple(child for child, _ in read if child is not None)
         weights = tuple(weight for child, weight in read if child is not None)
-        names = [child.name for child in children]
-        for name, count in Counter(names).items():
-            if count > 1:
-                self.fail(tree.where, f"sticky: {quote(name)} stands twice", "write it once")
         policy = self._path[-1]
         return (lambda number: Sticky(number, children, weights, policy)) if children else None
+
+    def _refuse_twins(self, items: tuple[Tree, ...]) -> None:
+        seen: set[str] = set()
+        for item in items:
+            if isinstance(item, Scalar):
+                if item.text in seen:
+                    what = f"sticky: {quote(item.text)} stands twice"
+                    self.fail(item.where, what, "write it once")
+                seen.add(item.text)
 
     def _read_sticky_name(self, item: Tree) -> Child | None:
         if isinstance(item, Scalar):
@@ -301,20 +315,25 @@ class NodeReader:
     def _read_shares(self, tree: Tree) -> list[tuple[Child | None, int]]:
         """`[ {to: NODE, weight: N}, … ]`."""
         read: list[tuple[Child | None, int]] = []
-        for item in self._items(tree):
+        items = self._items(tree, "write { web-fra: 90, web-iad: 10 }")
+        bare = [item for item in items if not isinstance(item, Mapping)]
+        if bare:  # said once: the others are probably the same mistake
+            what = f"weighted: {show(plain(bare[0]))} has no weight"
+            hint = "write { NAME: WEIGHT, … }, or { to: NODE, weight: N }"
+            self.fail(bare[0].where, what, hint)
+        for item in items:
             if not isinstance(item, Mapping):
-                hint = "write {to: NAME, weight: N}, or a mapping of names to weights"
-                self.fail(item.where, f"weighted: {show(plain(item))} has no weight", hint)
                 continue
-            for key in item.entries:
-                if key not in ("to", "weight"):
-                    self.fail(item.place(key), f"unknown key {quote(key)}", "known: to and weight")
+            unknown = [key for key in item.entries if key not in ("to", "weight")]
+            for key in unknown:
+                hint = self.report.suggest(key, ("to", "weight"))
+                self.fail(item.place(key), f"weighted: unknown key {quote(key)}", hint)
             to, weight = item.get("to"), item.get("weight")
-            if to is None or weight is None:
+            if to is not None and weight is not None:
+                read.append((self.read_child(to), self._read_weight(weight)))
+            elif not unknown:
                 missing = "to" if to is None else "weight"
                 self.fail(item.where, f"weighted: {quote(missing)} is missing")
-                continue
-            read.append((self.read_child(to), self._read_weight(weight)))
         return read
 
     def _read_weight(self, tree: Tree) -> int:
@@ -337,9 +356,11 @@ class NodeReader:
         read = [self.read_child(item) for item in self._items(tree)]
         return tuple(child for child in read if child is not None)
 
-    def _items(self, tree: Tree) -> tuple[Tree, ...]:
+    def _items(self, tree: Tree, hint: str = "") -> tuple[Tree, ...]:
         if not isinstance(tree, Sequence):
-            self.fail(tree.where, f"{show(plain(tree))} is not a list")
+            if not hint and isinstance(tree, Scalar) and not tree.is_null:
+                hint = f"write [{tree.text}]"
+            self.fail(tree.where, f"{show(plain(tree))} is not a list", hint)
             return ()
         if not tree.items:
             self.fail(tree.where, "no children", "name at least one")

@@ -31,6 +31,7 @@ class Book:
     `places`: of the names; `options`: of each option that a policy says itself; `nodes`: the
     policy and the place by node id; `fences`: by node id and index of the route. `used`: the
     names that policies name; `resorts`: the policies for which somebody said `when_all_down`.
+    `is_whole`: nothing was wrong, so that what is not used is used by nobody.
     """
 
     policies: dict[str, Policy] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class Book:
     fences: dict[tuple[int, int], Where] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     resorts: set[str] = field(default_factory=set)
+    is_whole: bool = True
 
 
 def read_policies(
@@ -50,6 +52,7 @@ def read_policies(
     report: Report,
 ) -> Book:
     """The policies of the file, less the broken ones."""
+    errors_before = report.errors
     entries = named(root, "policies", "policy", report)
     texts = {entry.key: _without_options(entry.value) for entry in entries}
     reader = NodeReader(texts, pools, clients, report)
@@ -81,6 +84,7 @@ def read_policies(
             options.ttl_min,
             options.ecs,
         )
+    book.is_whole = report.errors == errors_before
     return book
 
 

@@ -75,7 +75,8 @@ class _PoolReader:
         if table is None:
             return None
         whole = table.without("endpoints").over(defaults)
-        model = read_flat(PoolModel, whole, self._subject, self._report, LATER_KEYS)
+        beside = ("endpoints",)
+        model = read_flat(PoolModel, whole, self._subject, self._report, LATER_KEYS, beside)
         check = None
         if model is not None and self._known(whole, "check", model.check, self._around.checks):
             check = self._around.checks[model.check or ""]
@@ -111,10 +112,13 @@ class _PoolReader:
     def _read_endpoints(self, table: Mapping, check: Check | None) -> tuple[Endpoint, ...]:
         tree = table.get("endpoints")
         if not isinstance(tree, Sequence):
+            if tree is None and self._is_misspelt(table):
+                return ()
             if tree is None or (isinstance(tree, Scalar) and tree.is_null):
                 self._error(self._entry, "no endpoint", "add `endpoints: [192.0.2.1]`")
             else:
-                self._error(tree, f"endpoints: {show(plain(tree))} is not a list")
+                hint = f"write [{tree.text}]" if isinstance(tree, Scalar) else ""
+                self._error(tree, f"endpoints: {show(plain(tree))} is not a list", hint)
             return ()
         if not tree.items:
             self._error(tree, "no endpoint", "add an address")
@@ -131,6 +135,11 @@ class _PoolReader:
         if endpoints and all(endpoint.weight == 0 for endpoint in endpoints):
             self._error(tree, "all weights are 0", "give one endpoint a weight")
         return tuple(endpoints)
+
+    def _is_misspelt(self, table: Mapping) -> bool:
+        """Whether a key that is complained of means the endpoints."""
+        keys = (*PoolModel.model_fields, "endpoints")
+        return any(self._report.nearest(key, keys) == "endpoints" for key in table.entries)
 
     def _read_endpoint(self, item: Tree) -> Endpoint | None:
         if not isinstance(item, Mapping) or unquoted_hint(plain(item)):
@@ -184,10 +193,11 @@ class _PoolReader:
         )
         for address in probed:
             reason = refusal(address, self._around.allow)
-            found = forbid(address)
-            if reason is not None and found is not None:
+            if reason is not None and (found := forbid(address)) is not None:
                 what = f"endpoint {quote(endpoint.name)} may not be probed: {reason}"
-                self._error(item, what, f"allow it with `probe.allow: [{found.network}]`")
+                network = str(found.network)
+                written = quote(network) if ":" in network else network
+                self._error(item, what, f"allow it with `probe.allow: [{written}]`")
 
     def _error(self, at: Tree | Entry, what: str, hint: str = "") -> None:
         self._report.error(at.where, self._subject, what, hint)

@@ -22,7 +22,7 @@ from gslb.config.pool import LATER_KEYS, Surroundings, read_datacenters, read_po
 from gslb.config.report import Report, listing, quote
 from gslb.config.review import Parts, review
 from gslb.config.setting import read_settings, read_zones_folder
-from gslb.config.tree import Mapping
+from gslb.config.tree import Entry, Mapping
 from gslb.config.zonefolder import ZoneFolder, read_zones
 from gslb.core.setting import Settings
 from gslb.core.world import Configuration
@@ -42,6 +42,7 @@ SECTIONS: Final = (
     "tests",
     "defaults",
 )
+NOUNS: Final = ("clients", "datacenters", "checks", "pools", "policies")
 LATER_SECTIONS: Final = frozenset(("events",))
 _DEFAULTS: Final = ("checks", "pools", "policies")
 
@@ -66,10 +67,13 @@ def read_configuration(path: str) -> Reading:
     if root is None:
         return Reading(None, report.problems(), (path,))
     folder = os.path.dirname(os.path.abspath(path))
-    _look_at_sections(root, report)
+    root = _look_at_sections(root, report)
     settings = read_settings(root, folder, report)
     zones, zones_folder = _read_zones(root, path, folder, settings, report)
-    config = _read_objects(root, settings, zones, folder, report)
+    given = [key for key in NOUNS if key in root.entries]
+    broken = [key for key in given if as_mapping(root.get(key), key, report) is None]
+    # Without a whole section, every use of a name in it would be one complaint more.
+    config = None if broken else _read_objects(root, settings, zones, folder, report)
     found = sorted(
         (*report.problems(), *zones.problems), key=lambda p: (p.where.file != path, p.where)
     )
@@ -77,11 +81,17 @@ def read_configuration(path: str) -> Reading:
     return Reading(None if failed else config, tuple(found), (path, *zones_folder))
 
 
-def _look_at_sections(root: Mapping, report: Report) -> None:
-    for key in without_later(root, "", report, LATER_SECTIONS).entries:
-        if key not in SECTIONS:
-            hint = report.suggest(key, SECTIONS) or f"known here: {listing(SECTIONS)}"
-            report.error(root.place(key), "", f"unknown key {quote(key)}", hint)
+def _look_at_sections(root: Mapping, report: Report) -> Mapping:
+    """The root less unknown keys; a misspelt section is complained of and read as what it means."""
+    sections: dict[str, Entry] = {}
+    for key, entry in without_later(root, "", report, LATER_SECTIONS).entries.items():
+        meant = key if key in SECTIONS else report.nearest(key, SECTIONS)
+        if meant != key:
+            hint = f"did you mean {quote(meant)}?" if meant else f"known here: {listing(SECTIONS)}"
+            report.error(entry.where, "", f"unknown key {quote(key)}", hint)
+        if meant and (meant == key or meant not in root.entries):
+            sections[meant] = entry
+    return Mapping(root.where, sections)
 
 
 def _read_zones(
@@ -119,7 +129,7 @@ def _read_objects(
         book=book,
         steers=zones.steers,
         steers_are_known=all(problem.severity == "warning" for problem in zones.problems),
-        places=_places(root, ("clients", "datacenters", "pools")),
+        places=_places(root, ("clients", "datacenters", "checks", "pools")),
     )
     review(parts, report)
     return Configuration(

@@ -19,6 +19,7 @@ LONGEST_NAME: Final = 64  # longer ones are not compared
 LONGEST_QUOTE: Final = 80
 LONGEST_MESSAGE: Final = 600
 NEAR: Final = 0.6
+FEW: Final = 8  # names that a message lists
 
 
 class Report:
@@ -28,11 +29,16 @@ class Report:
         self._problems: dict[tuple[Where, str], Problem] = {}
         self._comparisons = 0
         self._left_out = 0
-        self.failed = False
+        self.errors = 0
+
+    @property
+    def failed(self) -> bool:
+        """True if there was an error."""
+        return self.errors > 0
 
     def error(self, where: Where, subject: str, what: str, hint: str = "") -> None:
         """Something that must be mended before the configuration loads."""
-        self.failed = True
+        self.errors += 1
         self._add(where, subject, what, hint, "error")
 
     def warn(self, where: Where, subject: str, what: str, hint: str = "") -> None:
@@ -40,7 +46,18 @@ class Report:
         self._add(where, subject, what, hint, "warning")
 
     def suggest(self, name: str, known: Iterable[str]) -> str:
-        """`did you mean "x"?` for the known name nearest to one that is not known, or ""."""
+        """`did you mean "x"?` for a name that is not known; without a near one all, if few."""
+        if self._comparisons >= MOST_COMPARISONS:
+            return ""
+        names = tuple(known)
+        if near := self.nearest(name, names):
+            return f"did you mean {quote(near)}?"
+        if not names:
+            return "none is defined"
+        return f"known here: {listing(names)}" if len(names) <= FEW else ""
+
+    def nearest(self, name: str, known: Iterable[str]) -> str:
+        """The known name that a misspelt one probably means, or ""."""
         if len(name) > LONGEST_NAME or self._comparisons >= MOST_COMPARISONS:
             return ""
         best, best_ratio = "", NEAR
@@ -55,7 +72,7 @@ class Report:
                 continue
             if (ratio := matcher.ratio()) > best_ratio:
                 best, best_ratio = candidate, ratio
-        return f"did you mean {quote(best)}?" if best else ""
+        return best
 
     def unknown(
         self, where: Where, subject: str, noun: str, name: str, known: Collection[str]

@@ -35,7 +35,7 @@ from gslb.wire.name import to_text
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """All that was read; `places` are those of client groups, data centers and pools.
+    """All that was read; `places` are those of client groups, data centers, checks and pools.
 
     `steers_are_known`: the zones had no error, so that a policy without STEER has none.
     """
@@ -55,8 +55,9 @@ def review(parts: Parts, report: Report) -> None:
     nodes = _Nodes(parts)
     steered = _look_at_steers(parts, nodes, report)
     _look_at_groups(parts, report)
+    _look_at_ports(parts, report)
     for pool in parts.pools:
-        if pool.name not in parts.book.used:
+        if pool.name not in parts.book.used and parts.book.is_whole:
             where = parts.places["pools", pool.name]
             report.warn(where, f"pool {quote(pool.name)}", "no policy uses it")
     if parts.steers_are_known:
@@ -70,14 +71,13 @@ def review(parts: Parts, report: Report) -> None:
         if policy.name in steered:
             _look_at_families(policy, nodes, parts.book, report)
             _look_at_weights(policy, nodes, parts.book, report)
-    for node in every.values():
-        if isinstance(node, Nearest):
-            _look_at_nearest(node, parts, report)
+    _look_at_nearest([node for node in every.values() if isinstance(node, Nearest)], parts, report)
 
 
 def _look_at_steers(parts: Parts, nodes: _Nodes, report: Report) -> set[str]:
     """The policies that a STEER record names; unknown ones are errors."""
     book = parts.book
+    unchecked: set[str] = set()
     for steer in parts.steers:
         name = to_text(steer.owner)
         subject = f"name {quote(name if name == '.' else name[:-1])}"
@@ -88,9 +88,12 @@ def _look_at_steers(parts: Parts, nodes: _Nodes, report: Report) -> set[str]:
             report.error(steer.where, subject, f"unknown policy {quote(steer.policy)}", hint)
             continue
         policy = book.policies.get(steer.policy)
-        if policy is not None and not nodes.below(policy.node).checked:
+        if policy is None or policy.name in unchecked:
+            continue
+        if not nodes.below(policy.node).checked:
             what = f"no pool of policy {quote(policy.name)} has a check"
             report.warn(steer.where, subject, what, "what is down stays in the answers")
+            unchecked.add(policy.name)
     return {steer.policy for steer in parts.steers}
 
 
@@ -108,6 +111,19 @@ def _look_at_groups(parts: Parts, report: Report) -> None:
                 where = parts.places["clients", name]
                 what = f"has {noun} and there is no {database}"
                 report.warn(where, f"client group {quote(name)}", what, f"set {database}")
+
+
+def _look_at_ports(parts: Parts, report: Report) -> None:
+    """A tcp check has no usual port: without one, every endpoint says its own."""
+    for pool in parts.pools:
+        check = parts.checks.get(pool.check or "")
+        if check is None or check.port:
+            continue
+        for endpoint in pool.endpoints:
+            if endpoint.check_port is None:
+                where = parts.places["checks", check.name]
+                hint = f"endpoint {quote(endpoint.name)} of pool {quote(pool.name)} needs it"
+                report.error(where, f"check {quote(check.name)}", '"port" is missing', hint)
 
 
 def _look_for_unread_options(book: Book, steered: set[str], report: Report) -> None:
@@ -164,8 +180,10 @@ class _Nodes:
 
 
 def _is_checked(pool: Pool, checks: Mapping[str, Check]) -> bool:
-    check = None if pool.check is None else checks.get(pool.check)
-    return check is not None and check.enabled
+    if pool.check is None:
+        return False
+    check = checks.get(pool.check)  # a broken one is a check nevertheless
+    return check is None or check.enabled
 
 
 def _lopsided(pools: tuple[Pool, ...], families: tuple[Family, ...]) -> tuple[Pool, Family] | None:
@@ -219,15 +237,20 @@ def _look_at_weights(policy: Policy, nodes: _Nodes, book: Book, report: Report) 
             report.warn(where, f"policy {quote(policy.name)}", what, hint)
 
 
-def _look_at_nearest(node: Nearest, parts: Parts, report: Report) -> None:
-    name, where = parts.book.nodes[node.id]
-    subject = f"policy {quote(name)}"
-    if parts.geo.city is None:
-        what = "nearest, and there is no geo.city"
-        report.warn(where, subject, what, "clients get the configured order; set geo.city")
-    homes = {pool.datacenter for pool in pools_below(node) if pool.datacenter is not None}
-    for home in homes:
-        if home.at is None:
-            place = parts.places["datacenters", home.name]
-            what = f"has no coordinates, and policy {quote(name)} looks for the nearest"
-            report.warn(place, f"data center {quote(home.name)}", what, "add `at:`")
+def _look_at_nearest(nodes: list[Nearest], parts: Parts, report: Report) -> None:
+    """Each policy and each data center once, however many nodes look for the nearest there."""
+    told, lost = set[str](), set[str]()
+    for node in nodes:
+        name, where = parts.book.nodes[node.id]
+        if parts.geo.city is None and name not in told:
+            told.add(name)
+            what = "nearest, and there is no geo.city"
+            hint = "clients get the configured order; set geo.city"
+            report.warn(where, f"policy {quote(name)}", what, hint)
+        for pool in pools_below(node):
+            home = pool.datacenter
+            if home is not None and home.at is None and home.name not in lost:
+                lost.add(home.name)
+                place = parts.places["datacenters", home.name]
+                what = f"has no coordinates, and policy {quote(name)} looks for the nearest"
+                report.warn(place, f"data center {quote(home.name)}", what, "add `at:`")

@@ -42,23 +42,30 @@ class RouteReader:
 
     def read(self, items: tuple[Tree, ...]) -> list[tuple[Route, Where | None]]:
         """The good routes, each with the place of its fence if it has one."""
-        routes = [self._read_route(number, item) for number, item in enumerate(items, 1)]
-        self._look_for_catch_all(items)
+        tables = [item for item in items if isinstance(item, Mapping)]
+        routes = [
+            self._read_route(number, item)
+            for number, item in enumerate(items, 1)
+            if isinstance(item, Mapping)
+        ]
+        if len(tables) == len(items):
+            self._look_for_catch_all(tables)
+        else:  # said once: the others are probably the same mistake
+            bare = next(item for item in items if not isinstance(item, Mapping))
+            what = f"{show(plain(bare))} is not a route"
+            self._fail(bare.where, what, "write { from: GROUP, to: NODE }")
         return [route for route in routes if route is not None]
 
-    def _read_route(self, number: int, item: Tree) -> tuple[Route, Where | None] | None:
-        if not isinstance(item, Mapping):
-            hint = "write { from: GROUP, to: NODE }"
-            self._fail(item.where, f"route {number}: {show(plain(item))} is not a mapping", hint)
-            return None
-        for key in item.entries:
-            if key not in _KEYS:
-                hint = self._report.suggest(key, _KEYS) or f"known here: {', '.join(_KEYS)}"
-                self._fail(item.place(key), f"route {number}: unknown key {quote(key)}", hint)
+    def _read_route(self, number: int, item: Mapping) -> tuple[Route, Where | None] | None:
+        unknown = [key for key in item.entries if key not in _KEYS]
+        for key in unknown:
+            hint = self._report.suggest(key, _KEYS)
+            self._fail(item.place(key), f"route {number}: unknown key {quote(key)}", hint)
         fence = self._read_fence(number, item)
         target = item.get("to")
         if target is None:
-            self._fail(item.where, f'route {number}: "to" is missing', "")
+            if not unknown:
+                self._fail(item.where, f'route {number}: "to" is missing', "")
             return None
         group = self._read_group(number, item, plain(target), fence)
         child = self._read_child(target)
@@ -88,23 +95,30 @@ class RouteReader:
             hint = self._report.suggest(tree.text, self._clients)
             self._fail(tree.where, f"unknown client group {quote(tree.text)}", hint)
             return None
-        for element in self._clients[tree.text].elements:
-            first = self._leads.setdefault(element, (number, target, fence))
-            if first[1:] != (target, fence):
-                differs = "to" if first[1] != target else "fence"
-                what = f"{_name(element)} is in route {first[0]} too, with a different {differs}"
-                self._fail(tree.where, what, "take it out of one of the client groups")
+        self._look_for_clashes(tree, (number, target, fence))
         return tree.text
 
-    def _look_for_catch_all(self, items: tuple[Tree, ...]) -> None:
-        tables = [item for item in items if isinstance(item, Mapping)]
-        for table in tables[:-1]:
-            if "from" not in table.entries:
-                self._fail(table.where, "the catch-all route is not the last", "move it to the end")
-        if tables and "from" in tables[-1].entries:
+    def _look_for_clashes(self, tree: Scalar, lead: tuple[int, object, bool]) -> None:
+        """Say once what of the group an earlier route leads elsewhere."""
+        elements = self._clients[tree.text].elements
+        firsts = [(element, self._leads.setdefault(element, lead)) for element in elements]
+        clashes = [(element, first) for element, first in firsts if first[1:] != lead[1:]]
+        for element, (number, target, _) in clashes[:1]:
+            more = f" (and {len(clashes) - 1} more)" if len(clashes) > 1 else ""
+            differs = "to" if target != lead[1] else "fence"
+            what = f"{_name(element)}{more} is in route {number} too, with a different {differs}"
+            self._fail(tree.where, what, "take it out of one of the client groups")
+
+    def _look_for_catch_all(self, tables: list[Mapping]) -> None:
+        catch_alls = [table for table in tables if "from" not in table.entries]
+        if tables and not catch_alls:
             hint = "end with { to: NODE }, a route without `from`"
-            if all("from" in table.entries for table in tables):
-                self._fail(tables[-1].where, "routes without a catch-all", hint)
+            self._fail(tables[-1].where, "routes without a catch-all", hint)
+        for table in catch_alls:
+            # An unknown key was complained of and may be a misspelt `from`.
+            if table is not tables[-1] and table.entries.keys() <= {*_KEYS}:
+                hint = "move it to the end" if len(catch_alls) == 1 else "keep only the last"
+                self._fail(table.where, "the catch-all route is not the last", hint)
 
 
 def _name(element: Element) -> str:

@@ -16,6 +16,8 @@ from gslb.config.report import quote
 from gslb.core.client import Network
 from gslb.core.policy import Amount
 from gslb.core.setting import Listen
+from gslb.wire.name import from_text
+from gslb.wire.rrtype import AAAA, A
 
 _DURATION: Final = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)", re.ASCII)
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -27,6 +29,7 @@ _HOST_NAME: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*
 
 MAX_TTL_S: Final = 2**31 - 1  # RFC 2181 section 8
 LONGEST_IPV6: Final = 64
+LONGEST_LIST: Final = 40  # characters of a list that a message writes out
 
 
 class ScalarError(ValueError):
@@ -51,6 +54,10 @@ def show(value: object) -> str:
             return quote(value)
         case dict():
             return "a mapping"
+        case tuple() if value and not any(isinstance(item, dict | tuple) for item in value):
+            items = (item if isinstance(item, str) else show(item) for item in value)
+            text = f"[{', '.join(items)}]"
+            return text if len(text) <= LONGEST_LIST else "a list"
         case _:
             return "a list"
 
@@ -62,6 +69,13 @@ def read_duration(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ScalarError(f"{value} has no unit", f"write {value}s, or with ms, m, h or d")
     raise ScalarError(f"{show(value)} is not a duration", "write it as 500ms, 5s, 2m, 1h or 7d")
+
+
+def read_span(value: object) -> float:
+    """Seconds, from a duration that is not 0."""
+    if (seconds := read_duration(value)) > 0:
+        return seconds
+    raise ScalarError(f"{show(value)} is no time at all", "write 1ms or more")
 
 
 def read_ttl(value: object) -> int:
@@ -133,7 +147,9 @@ def read_address(value: object) -> IPv4Address | IPv6Address:
             raise ScalarError(
                 f"{quote(value)} is a host name", "write the IP address it stands for"
             )
-    raise ScalarError(f"{show(value)} is not an IP address", unquoted_hint(value))
+    if hint := unquoted_hint(value):
+        raise ScalarError("is a mapping to YAML, not an address", hint)
+    raise ScalarError(f"{show(value)} is not an IP address")
 
 
 def read_ipv4(value: object) -> str:
@@ -164,12 +180,37 @@ def read_subnet(value: object) -> IPv4Network | IPv6Network:
             return ip_network(value, strict=False)
         except ValueError:
             pass
-    raise ScalarError(f"{show(value)} is not a network", unquoted_hint(value) or "as 192.0.2.0/24")
+    raise ScalarError(
+        f"{show(value)} is not a network", unquoted_hint(value) or "write it as 192.0.2.0/24"
+    )
 
 
 def read_subnet_text(value: object) -> str:
     """The canonical text of a network."""
     return str(read_subnet(value))
+
+
+def read_asker(value: object) -> str:
+    """The canonical text of an address or a network: who asks."""
+    try:
+        is_network = isinstance(value, str) and "/" in value
+        return read_subnet_text(value) if is_network else read_address_text(value)
+    except ScalarError as error:
+        what = f"{show(value)} is neither an address nor a network"
+        raise ScalarError(what, unquoted_hint(value)) from error
+
+
+def read_question(value: object) -> tuple[bytes, int]:
+    """The lower-case key of a name and A or AAAA, from `www.example.com A`."""
+    words = value.split() if isinstance(value, str) else []
+    rrtype = {"A": A, "AAAA": AAAA}.get(words[1].upper()) if len(words) == 2 else None
+    if rrtype is None:
+        hint = "write a name and A or AAAA, as www.example.com A"
+        raise ScalarError(f"{show(value)} is no question", hint)
+    try:
+        return from_text(words[0]).lower(), rrtype
+    except (ValueError, UnicodeError) as error:
+        raise ScalarError(f"{quote(words[0])} is no name: {error}") from error
 
 
 def read_network(value: object) -> Network:

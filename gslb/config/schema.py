@@ -33,7 +33,7 @@ _NODES: Final[Schema] = {"type": "array", "items": _NODE, "minItems": 1}
 _WEIGHT: Final[Schema] = {"type": "integer", "minimum": 0, "maximum": MAX_WEIGHT}
 _WEIGHTS: Final[Schema] = {"type": "object", "additionalProperties": _WEIGHT, "minProperties": 1}
 _BIAS: Final[Schema] = {"type": "integer", "minimum": -MAX_BIAS, "maximum": MAX_BIAS}
-_WORD: Final[Schema] = {"type": ["string", "number"]}
+_WORD: Final[Schema] = {"type": ["string", "number", "boolean"]}  # a pool may be named true
 _WRITTEN_AS_READ: Final = (("integer", int), ("boolean", bool), ("string", str))
 
 

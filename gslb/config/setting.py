@@ -20,6 +20,7 @@ from gslb.core.setting import GeoSettings, Limits, ProbeSettings, Settings, TcpL
 LATER_SERVER: Final = frozenset(("explain_to", "cookies", "rate_limit", "nsid"))
 LATER_CONTROL: Final = frozenset(("tokens", "tls", "insecure", "peers"))
 LATER_PROBE: Final = frozenset(("witness", "exec"))
+_ONLY_OFF: Final = ("cookies", "rate_limit")
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -31,16 +32,18 @@ def read_settings(root: Mapping, folder: str, report: Report) -> Settings:
     probe = _section(root, "probe", report)
     _look_at_networks(probe, "probe", "allow", report)
     control_model = read_flat(ControlModel, control, "control", report, LATER_CONTROL)
-    geo_model = read_flat(GeoModel, geo.without("overrides"), "geo", report, _NONE)
+    beside = ("overrides",)
+    geo_model = read_flat(GeoModel, geo.without(*beside), "geo", report, _NONE, beside)
     probe_model = read_flat(ProbeModel, probe, "probe", report, LATER_PROBE)
     control_model = control_model or ControlModel()
-    geo_model = geo_model or GeoModel()
-    # A broken `allow` is one problem, not one more for every endpoint that it would name.
+    # A mistake is one problem: not one more for every group that needs a database, or for
+    # every endpoint that `allow` would name.
+    geo_model = geo_model or GeoModel(city="", asn="")
     probe_model = probe_model or ProbeModel(allow=("0.0.0.0/0", "::/0"))
     return Settings(
         listen=server.listen,
         engine=server.engine,
-        state=_absolute(folder, server.state),
+        state=absolute(folder, server.state),
         ecs_from=server.ecs_from,
         udp_size=server.udp_size,
         tcp=TcpLimits(
@@ -59,8 +62,8 @@ def read_settings(root: Mapping, folder: str, report: Report) -> Settings:
         control=control_model.listen,
         control_hosts=control_model.hosts,
         geo=GeoSettings(
-            city=None if geo_model.city is None else _absolute(folder, geo_model.city),
-            asn=None if geo_model.asn is None else _absolute(folder, geo_model.asn),
+            city=None if geo_model.city is None else absolute(folder, geo_model.city),
+            asn=None if geo_model.asn is None else absolute(folder, geo_model.asn),
             max_scope=geo_model.max_scope,
             table_memory=geo_model.table_memory,
         ),
@@ -80,13 +83,15 @@ def read_zones_folder(root: Mapping, report: Report) -> str:
         return "zones"
     if isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.value:
         return tree.value
-    report.error(tree.where, "", f"zones: {show(plain(tree))} is not a folder", "as zones/")
+    is_null = isinstance(tree, Scalar) and tree.is_null
+    what = "has no value" if is_null else f"{show(plain(tree))} is not a folder"
+    report.error(tree.where, "", f"zones: {what}", "write the folder, as zones/")
     return ""
 
 
 def _read_server(root: Mapping, report: Report) -> ServerModel:
     table = _section(root, "server", report)
-    for key in ("cookies", "rate_limit"):
+    for key in _ONLY_OFF:
         value = table.get(key)
         if isinstance(value, Scalar) and value.value == "off":
             table = table.without(key)
@@ -94,7 +99,8 @@ def _read_server(root: Mapping, report: Report) -> ServerModel:
     if isinstance(engine, Scalar) and engine.value == "native":
         comes_later(engine.where, "server", "native", report)
         table = table.without("engine")
-    model = read_flat(ServerModel, table, "server", report, LATER_SERVER) or ServerModel()
+    model = read_flat(ServerModel, table, "server", report, LATER_SERVER, _ONLY_OFF)
+    model = model or ServerModel()
     _look_at_networks(table, "server", "ecs_from", report)
     listen = table.get("listen")
     for index, address in enumerate(model.listen):
@@ -115,5 +121,6 @@ def _look_at_networks(table: Mapping, section: str, key: str, report: Report) ->
             warn_of_host_bits(item, f"{section}.{key}", report)
 
 
-def _absolute(folder: str, path: str) -> str:
+def absolute(folder: str, path: str) -> str:
+    """A path as gslb.yaml in a folder means it."""
     return os.path.abspath(os.path.join(folder, path))

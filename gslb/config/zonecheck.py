@@ -37,6 +37,7 @@ _KEY, _NSEC3, _NSEC3PARAM = 25, 50, 51
 _SIGNING: Final = {RRSIG: "RRSIG", NSEC: "NSEC", _NSEC3: "NSEC3", _NSEC3PARAM: "NSEC3PARAM"}
 _BESIDE_CNAME: Final = frozenset((CNAME, RRSIG, NSEC, _KEY))  # RFC 4035 section 2.5
 _NAMES_ONLY: Final = frozenset((NS, CNAME, PTR, DNAME))  # data that is one name
+_SINGLE: Final = (CNAME, SOA, STEER)  # one record at a name, not even the same twice
 _MAX_MESSAGE: Final = 65_535
 _HEADER, _QUESTION, _RECORD = 12, 4, 12  # octets beside the name and the data
 _MAX_STEERED_TTL: Final = 300
@@ -119,7 +120,7 @@ class _ZoneCheck:
         kept: list[Record] = []
         for record in records:
             folded = _fold(rrtype, record.rdata)
-            if folded in rdatas and rrtype != STEER:
+            if folded in rdatas and rrtype not in _SINGLE:
                 self._warn(record.place, owner, f"the same {type_text(rrtype)} twice", "take one")
                 continue
             rdatas[folded] = record.rdata
@@ -136,7 +137,7 @@ class _ZoneCheck:
     def _check_many(self, owner: bytes, rrtype: int, records: list[Record]) -> None:
         """How many records a type may have at a name."""
         most, hint = self._limits.rrset, "take some away, or raise server.limits.rrset"
-        if rrtype in (CNAME, SOA, STEER):
+        if rrtype in _SINGLE:
             most, hint = 1, "keep one of them"
         if len(records) > most:
             what = f"{len(records)} {type_text(rrtype)} records where {most} may be"

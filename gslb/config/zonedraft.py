@@ -19,6 +19,7 @@ from gslb.wire.rrtype import SOA, STEER
 
 MAX_RECORDS: Final = 2_000_000
 MAX_DEPTH: Final = 8
+_NO_ZONE: Final = "write an SOA and NS records, or take it away"
 _NEEDED: Final = frozenset(("SOA", "NS", "$INCLUDE"))
 
 
@@ -103,12 +104,15 @@ class _DraftReader:
         try:
             text = self._budget.read(os.path.join(self._folder, name))
             if not text.strip():
-                raise SourceError("is empty", "write an SOA and NS records, or take it away")
+                raise SourceError("is empty", _NO_ZONE)
         except SourceError as error:
             self._fail()
             draft.errors.error(Where(shown, error.line, error.column), "", error.what, error.hint)
             return
         self._read_text(os.path.join(self._folder, name), shown, text)
+        if not draft.count and draft.is_whole:
+            draft.unread |= _NEEDED  # said here, once
+            draft.errors.error(Where(shown), "", "has no record", _NO_ZONE)
         draft.is_apex_sure = draft.apex is not None
         draft.apex = draft.apex or self._start
 

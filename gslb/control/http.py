@@ -13,13 +13,13 @@ import ipaddress
 import json
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from gslb.control.gate import SLOW_S, Gate, GuardedConnection, is_loopback
+from gslb.control.gate import MAX_CONNECTIONS, SLOW_S, Gate, GuardedConnection, is_loopback
 from gslb.errors import ListenError
 
 MAX_BODY = 64 * 1024
@@ -45,13 +45,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Suppliers:
     """What the control address tells, asked anew for every request, in the serving loop.
 
-    `ready`: a World is published and every socket open. `metrics`: body and content type.
+    `ready`: a World is published and every socket open. `metrics`: the body, in pieces between
+    which others get their turn, and the content type.
     `explain(name, type, from, down)`: the body; ValueError says what is wrong with the question.
     `holder(host, port)`: who has the port that cannot be opened, "" if unknown.
     """
 
     ready: Callable[[], bool]
-    metrics: Callable[[], tuple[bytes, str]]
+    metrics: Callable[[], tuple[Iterable[bytes], str]]
     explain: Callable[[str, str, str | None, tuple[str, ...]], dict[str, object]]
     holder: Callable[[str, int], str] = lambda host, port: ""
 
@@ -93,9 +94,12 @@ class Control:
         refusal = _refusal()
         host, port = self._listen
         try:
+            # One connection a turn: out of file descriptors, asyncio complains once for each.
             self._server = await asyncio.get_running_loop().create_server(
-                lambda: GuardedConnection(self._gate, behind(), refusal), host, port
+                lambda: GuardedConnection(self._gate, behind(), refusal), host, port, backlog=1
             )
+            with self._server.sockets[0].dup() as listening:
+                listening.listen(MAX_CONNECTIONS)
         except OSError as error:
             await self.stop()
             holder = self._suppliers.holder(host, port) if error.errno == errno.EADDRINUSE else ""
@@ -163,12 +167,16 @@ class Control:
 
     async def _readyz(self, request: web.Request) -> web.Response:
         if not self._suppliers.ready():
-            return problem(503, "not ready: the configuration is loading or a socket is not open")
+            return problem(503, "not ready: it is starting or stopping")
         return web.Response(text="ready\n")
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        body, content_type = self._suppliers.metrics()
-        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
+        pieces, content_type = self._suppliers.metrics()
+        body = bytearray()
+        for piece in pieces:
+            body += piece
+            await asyncio.sleep(0)
+        return web.Response(body=bytes(body), headers={hdrs.CONTENT_TYPE: content_type})
 
     async def _explain(self, request: web.Request) -> web.Response:
         query = request.query

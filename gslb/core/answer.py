@@ -9,18 +9,19 @@ who asks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gslb.core.zone import CUT, OCCLUDED, WILD, Node, RRset, Zone
-from gslb.wire.name import is_below, parent, suffixes
+from gslb.wire.name import is_below, parent, parse, suffixes
 from gslb.wire.rrtype import (
     AAAA,
     ANY,
     CNAME,
     DS,
     HINFO,
+    HTTPS,
     MX,
     NOERROR,
     NS,
@@ -28,6 +29,7 @@ from gslb.wire.rrtype import (
     SOA,
     SRV,
     STEER,
+    SVCB,
     A,
 )
 
@@ -37,6 +39,10 @@ Owned = tuple[bytes | None, RRset]  # None: the question's name
 # RFC 8482 section 4.2; the TTL is that of the RFC's own example.
 _HINFO: Final = RRset(HINFO, 3789, (b"\x07RFC8482\x00",))
 _STAR: Final = b"\x01*"
+
+# Types that name hosts, and how many octets of their rdata stand before the host's name
+# (RFC 1035 section 3.3, RFC 2782, RFC 9460 section 4.1).
+_HOSTS: Final = {NS: 0, MX: 2, SRV: 6, SVCB: 2, HTTPS: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +152,7 @@ class _Search:
             return Steered(anchor.name, node.name, self.zone, *steer)
         alias = node.get(CNAME)
         if alias is not None and qtype not in (CNAME, ANY):
-            return self._follow(anchor.name, key, alias, qtype)
+            return self._follow(anchor.name, node, alias, qtype)
         rrset = _select(node, qtype)
         if rrset is None:
             return self._absent(anchor.name, NOERROR)
@@ -188,47 +194,44 @@ class _Search:
                 (glue if within else sibling).append((target, rrset))
         return Referral(cut.name, ns, tuple(glue), tuple(sibling))
 
-    def _absent(self, anchor: bytes, rcode: int) -> Absence:
-        return Absence(anchor, rcode, self.zone.apex, negative_soa(self.zone))
+    def _absent(self, anchor: bytes, rcode: int, answers: Sequence[Owned] = ()) -> Absence:
+        return Absence(anchor, rcode, self.zone.apex, negative_soa(self.zone), tuple(answers))
 
-    def _follow(self, anchor: bytes, key: bytes, alias: RRset, qtype: int) -> Found | Absence:
-        """The chain of aliases from `key`, as far as this zone knows it.
+    def _follow(self, anchor: bytes, node: Node, alias: RRset, qtype: int) -> Found | Absence:
+        """The chain of aliases from `node`, as far as this zone knows it.
 
         It ends before a steered name (the resolver asks again, RFC 7871 section 7.2.1), at a
-        cut, outside the zone, and where it would meet a name twice.
+        cut, outside the zone, and where it would come to a node again. A wildcard is one node
+        whatever name it stands for: the chain must not depend on what was asked.
         """
         answers: list[Owned] = [(None, alias)]
-        seen = {key}
+        seen = {node.name}
         while len(answers) <= self.chain:
             target = alias.rdatas[0].lower()
-            if target in seen or zone_of(self.zones, target, CNAME) is not self.zone:
+            if zone_of(self.zones, target, qtype) is not self.zone:
                 break
-            seen.add(target)
-            node, encloser = self._match(target)
-            if encloser.flags & (CUT | OCCLUDED):
+            found, encloser = self._match(target)
+            if encloser.flags & (CUT | OCCLUDED) and self._cut(encloser, target, qtype) is not None:
                 break
-            if node is None:
-                return Absence(
-                    anchor, NXDOMAIN, self.zone.apex, negative_soa(self.zone), tuple(answers)
-                )
-            if node.steer is not None and qtype in (A, AAAA):
+            if found is None:
+                return self._absent(anchor, NXDOMAIN, answers)
+            if found.name in seen or (found.steer is not None and qtype in (A, AAAA)):
                 break
-            next_alias = node.get(CNAME)
+            seen.add(found.name)
+            next_alias = found.get(CNAME)
             if next_alias is None:
-                rrset = _select(node, qtype)
+                rrset = _select(found, qtype)
                 if rrset is None:
-                    return Absence(
-                        anchor, NOERROR, self.zone.apex, negative_soa(self.zone), tuple(answers)
-                    )
+                    return self._absent(anchor, NOERROR, answers)
                 answers.append((target, rrset))
-                break
+                return Found(anchor, tuple(answers), self._additional(rrset))
             answers.append((target, next_alias))
             alias = next_alias
         return Found(anchor, tuple(answers))
 
     def _additional(self, rrset: RRset) -> tuple[Owned, ...]:
-        """Addresses of the names in an NS, MX or SRV RRset; optional (RFC 1035 section 3.3)."""
-        if rrset.type not in (NS, MX, SRV):
+        """Addresses of the hosts that an RRset names; optional (RFC 2181 section 9)."""
+        if rrset.type not in _HOSTS:
             return ()
         found: list[Owned] = []
         for target in _targets(rrset)[: self.names]:
@@ -247,11 +250,13 @@ class _Search:
 
 def _select(node: Node, qtype: int) -> RRset | None:
     if qtype == ANY:
-        return _HINFO if node.rrsets else None
+        # An alias is given as it is: HINFO must not stand beside it (RFC 8482 section 4.2).
+        return node.get(CNAME) or (_HINFO if node.rrsets else None)
     return None if qtype == STEER else node.get(qtype)
 
 
 def _targets(rrset: RRset) -> list[bytes]:
-    """The host names in NS, MX and SRV rdata, as keys, each once."""
-    skip = {MX: 2, SRV: 6}.get(rrset.type, 0)
-    return list(dict.fromkeys(rdata[skip:].lower() for rdata in rrset.rdatas))
+    """The names of the hosts in an RRset, as keys, each once."""
+    skip = _HOSTS[rrset.type]
+    names = (rdata[skip : parse(rdata, skip)] for rdata in rrset.rdatas)
+    return list(dict.fromkeys(name.lower() for name in names))

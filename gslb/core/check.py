@@ -18,6 +18,7 @@ class Check:
 
     `status` is a tuple of inclusive (low, high) ranges. `body` is a substring, `body_regex`
     a regular expression; either may be None. `ca_file` None means the system's.
+    `port` 0: every endpoint has a `check_port`.
     """
 
     name: str

@@ -30,6 +30,8 @@ from gslb.core.policy import (
 from gslb.core.table import Treatment
 
 Rule = Literal["", "ignore_probes", "ignore_all", "any", "nodata", "servfail", "pool"]
+Kind = Literal["ordered", "weighted", "round_robin", "sticky"]
+PASSES: tuple[Pass, Pass, Pass] = (1, 2, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Choice:
     """
 
     id: int
-    kind: Literal["ordered", "weighted", "round_robin", "sticky"]
+    kind: Kind
     names: tuple[str, ...]
     weights: tuple[int, ...]
     branches: tuple[Branch, ...]
@@ -82,15 +84,31 @@ class Outcome:
     flip_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A node met on the walk, or with `node` None a remark between them.
+
+    `order`: the numbers of the branches (one for a route) in the order of being looked at;
+    `text`: what was found of a pool or a fence.
+    """
+
+    depth: int
+    node: Node | None
+    text: str = ""
+    order: tuple[int, ...] = ()
+
+
 @dataclass(slots=True)
 class Trace:
-    """A recorder: (depth, node, verdict) in the order of the walk, and remarks between them."""
+    """A recorder of visits in the order of the walk."""
 
-    visits: list[tuple[int, Node | None, str]] = field(default_factory=list)
+    visits: list[Visit] = field(default_factory=list)
 
-    def tell(self, depth: int, node: Node | None, verdict: str) -> None:
-        """Adds a line."""
-        self.visits.append((depth, node, verdict))
+    def tell(
+        self, depth: int, node: Node | None, text: str = "", order: tuple[int, ...] = ()
+    ) -> None:
+        """Adds a visit."""
+        self.visits.append(Visit(depth, node, text, order))
 
 
 def evaluate(
@@ -111,9 +129,13 @@ def evaluate(
         return Outcome(first, "", tuple(sorted(read)), _flip(policy, family, health, read))
     start = first.target if isinstance(first, Fenced) else policy.node
     if trace is not None:
-        trace.tell(0, None, f"nothing available: when_all_down {policy.last_resort}")
+        trace.tell(0, None, f"nothing available: when_all_down {_resort_text(policy)}")
     branch, rule = _last_resort(policy, start, treatment, family, health, trace, read)
     return Outcome(branch, rule, tuple(sorted(read)), _flip(policy, family, health, read))
+
+
+def _resort_text(policy: Policy) -> str:
+    return policy.last_pool.name if policy.last_pool is not None else policy.last_resort
 
 
 def _last_resort(
@@ -132,33 +154,47 @@ def _last_resort(
         case "servfail":
             return None, "servfail"
         case "pool":
-            pool = policy.last_pool
-            assert pool is not None, "the reader resolves the name"
-            read.add(pool.index)
-            given = standing(pool, health.pools[pool.index], family, 3)
-            if given.offered:
-                return Offer(-1 - pool.index, pool, given.offered), "pool"
+            assert policy.last_pool is not None, "the reader resolves the name"
+            offer = _best_left((policy.last_pool,), family, health, read)
+            if offer is not None:
+                return offer, "pool"
         case "serve_all":
             pass
         case _:
             assert_never(policy.last_resort)
-    passes: tuple[tuple[Pass, Rule], ...] = ((2, "ignore_probes"), (3, "ignore_all"))
-    for which, rule in passes:
+    passes: tuple[tuple[Pass, Rule, str], ...] = (
+        (2, "ignore_probes", "again, as if probes did not count"),
+        (3, "ignore_all", "again, as if neither probes nor operators counted"),
+    )
+    for which, rule, remark in passes:
+        if trace is not None:
+            trace.tell(0, None, remark)
         walk = _Walk(policy, treatment, family, health, which, trace)
         found = walk.visit(start, 0, policy.take)
         read |= walk.read
-        if isinstance(found, Fenced):
-            start = found.target
-        elif found is not None:
+        # No fence is met here: one whose target is unavailable ended pass 1, and `start` is it.
+        if found is not None and not isinstance(found, Fenced):
             return found, rule
     # Nothing this client can reach has an address of the family (max_km, a one-family
     # route). A type must not come and go with the client, so the first pool that has one.
-    for pool in (*pools_below(start), *pools_below(policy.node)):
-        given = standing(pool, health.pools[pool.index], family, 3)
-        if given.offered:
-            read.add(pool.index)
-            return Offer(-1 - pool.index, pool, given.offered), "any"
+    for below in (start, policy.node):
+        offer = _best_left(pools_below(below), family, health, read)
+        if offer is not None:
+            return offer, "any"
     return None, "nodata"
+
+
+def _best_left(
+    pools: tuple[Pool, ...], family: Family, health: Health, read: set[int]
+) -> Offer | None:
+    """The first pool that has something to hand out: what is up, else what operators left."""
+    for which in PASSES:
+        for pool in pools:
+            read.add(pool.index)
+            given = standing(pool, health.pools[pool.index], family, which)
+            if given.offered:
+                return Offer(-1 - pool.index, pool, given.offered)
+    return None
 
 
 def _flip(policy: Policy, family: Family, health: Health, read: set[int]) -> float | None:
@@ -176,16 +212,18 @@ def answer_ttl(policy: Policy, record_ttl: int, outcome: Outcome) -> tuple[int, 
     """(TTL, the rule that set it) (steering.md, TTL); never above the record's."""
     least = policy.ttl_min_s if policy.ttl_min_s is not None else max(5, record_ttl // 4)
     least = min(least, record_ttl)
+    if outcome.rule == "nodata":
+        return record_ttl, "the record's, which the SOA's is cut to"
     if outcome.rule:
-        return least, "ttl_min: last resort"
+        return least, "ttl_min, because nothing is available"
     if outcome.flip_s is None:
-        return record_ttl, "record"
+        return record_ttl, "the record's"
     soon = int(outcome.flip_s)
     if soon >= record_ttl:
-        return record_ttl, "record"
+        return record_ttl, f"the record's: no health change before {soon} s"
     if soon >= least:
-        return soon, f"a health change may come in {soon} s"
-    return least, f"ttl_min: a health change may come in {soon} s"
+        return soon, f"health may change in {soon} s"
+    return least, f"ttl_min, because health may change in {soon} s"
 
 
 class _Walk:
@@ -207,12 +245,13 @@ class _Walk:
 
     def visit(self, node: Node, depth: int, take: int = 1) -> Branch | Fenced | None:
         """The branch of a node if it is available; `take` is for the first choosing node."""
+        if isinstance(node, PoolNode):
+            return self._pool(node, depth)
         key = (node.id, take)
         if key in self.settled:
+            self._tell(depth, node, "as above")
             return self.settled[key]
         match node:
-            case PoolNode():
-                result: Branch | Fenced | None = self._pool(node, depth)
             case Routes():
                 result = self._routes(node, depth, take)
             case Failover() | Nearest():
@@ -224,9 +263,9 @@ class _Walk:
         self.settled[key] = result
         return result
 
-    def _tell(self, depth: int, node: Node, verdict: str) -> None:
+    def _tell(self, depth: int, node: Node, text: str = "", order: tuple[int, ...] = ()) -> None:
         if self.trace is not None:
-            self.trace.tell(depth, node, verdict)
+            self.trace.tell(depth, node, text, order)
 
     def _pool(self, node: PoolNode, depth: int) -> Offer | None:
         pool = node.pool
@@ -239,9 +278,7 @@ class _Walk:
     def _routes(self, node: Routes, depth: int, take: int) -> Branch | Fenced | None:
         for number in self.treatment[node.id]:
             route = node.routes[number]
-            fence = ", fence" if route.fence else ""
-            who = f"from {route.group}" if route.group is not None else "anybody"
-            self._tell(depth, node, f"{who}: to {route.target.name}{fence}")
+            self._tell(depth, node, order=(number,))
             found = self.visit(route.target.node, depth + 1, take)
             if found is not None:
                 return found
@@ -251,53 +288,68 @@ class _Walk:
         return None
 
     def _ordered(self, node: Failover | Nearest, depth: int, take: int) -> Branch | Fenced | None:
-        children = node.children
+        order = tuple(range(len(node.children)))
         if isinstance(node, Nearest):
-            children = tuple(children[number] for number in self.treatment[node.id])
-        self._tell(depth, node, ", ".join(child.name for child in children) or "no child in reach")
-        names: list[str] = []
-        branches: list[Branch] = []
-        for child in children:
-            found = self.visit(child.node, depth + 1)
-            if isinstance(found, Fenced):
-                return found
-            if found is not None:
-                names.append(child.name)
-                branches.append(found)
-                if len(branches) == take:
-                    break
-        if len(branches) <= 1:
-            return branches[0] if branches else None
-        weights = (1,) * len(branches)
-        return Choice(node.id, "ordered", tuple(names), weights, tuple(branches), take)
+            order = self.treatment[node.id]
+        self._tell(depth, node, order=order)
+        found, fence = self._first(take, node.children, order, depth)
+        if not found:
+            return fence
+        return _choice(node, "ordered", found, (1,) * len(node.children), take)
 
     def _drawn(
         self, node: RoundRobin | Weighted | Sticky, depth: int, take: int
     ) -> Branch | Fenced | None:
         weights = (1,) * len(node.children) if isinstance(node, RoundRobin) else node.weights
-        listed = ", ".join(_weigh(c, w, node) for c, w in zip(node.children, weights, strict=True))
-        self._tell(depth, node, listed)
-        found: list[tuple[str, int, Branch]] = []
-        for child, weight in zip(node.children, weights, strict=True):
-            branch = self.visit(child.node, depth + 1)
+        order = tuple(range(len(weights)))
+        self._tell(depth, node, order=order)
+        active = tuple(number for number in order if weights[number])
+        standby = tuple(number for number in order if not weights[number])
+        found, fence = self._first(len(active), node.children, active, depth)
+        # Standby branches are looked at only when they are wanted: their fences and their
+        # health are nobody's business before.
+        if not found and fence is None:
+            found, fence = self._first(len(standby), node.children, standby, depth)
+        elif fence is None and len(found) < take:
+            more, _ = self._first(take - len(found), node.children, standby, depth)
+            found |= more
+        if fence is not None or not found:
+            return fence
+        match node:
+            case RoundRobin():
+                return _choice(node, "round_robin", found, weights, take)
+            case Weighted():
+                return _choice(node, "weighted", found, weights, take)
+            case Sticky():
+                return _choice(node, "sticky", found, weights, take, node.policy)
+
+    def _first(
+        self, most: int, children: tuple[Child, ...], order: tuple[int, ...], depth: int
+    ) -> tuple[dict[int, Branch], Fenced | None]:
+        """The first available children by their number, and the fence that ended the search."""
+        found: dict[int, Branch] = {}
+        for number in order:
+            if len(found) == most:
+                break
+            branch = self.visit(children[number].node, depth + 1)
             if isinstance(branch, Fenced):
-                return branch
+                return found, branch
             if branch is not None:
-                found.append((child.name, weight, branch))
-        active = [entry for entry in found if entry[1] > 0]
-        standby = [entry for entry in found if entry[1] == 0]
-        active += standby[: take - len(active)] if active else standby
-        if len(active) <= 1:
-            return active[0][2] if active else None
-        kind: Literal["round_robin", "weighted", "sticky"] = "weighted"
-        if isinstance(node, RoundRobin):
-            kind = "round_robin"
-        elif isinstance(node, Sticky):
-            kind = "sticky"
-        names, weight_of, branches = zip(*active, strict=True)
-        policy = node.policy if isinstance(node, Sticky) else ""
-        return Choice(node.id, kind, names, weight_of, branches, take, policy)
+                found[number] = branch
+        return found, None
 
 
-def _weigh(child: Child, weight: int, node: Node) -> str:
-    return child.name if isinstance(node, RoundRobin) else f"{child.name} {weight}"
+def _choice(
+    node: Failover | Nearest | RoundRobin | Weighted | Sticky,
+    kind: Kind,
+    found: dict[int, Branch],
+    weights: tuple[int, ...],
+    take: int,
+    policy: str = "",
+) -> Branch:
+    """The children found, by number in the order of being found; a single one is no choice."""
+    if len(found) == 1:
+        return next(iter(found.values()))
+    names = tuple(node.children[number].name for number in found)
+    of = tuple(weights[number] for number in found)
+    return Choice(node.id, kind, names, of, tuple(found.values()), take, policy)

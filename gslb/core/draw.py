@@ -15,10 +15,12 @@ from math import log
 from typing import Protocol
 
 from gslb.core.decide import Branch, Choice, Offer
-from gslb.core.policy import Family
+from gslb.core.policy import Family, Pool
 
 Picked = tuple[int, int]  # index of a pool in the plan, index of an endpoint in it
 Picks = tuple[Picked, ...]
+
+IPV6_PREFIX = 7  # octets of a /56; of a /24 there are 3
 
 _ALL = 1 << 30
 
@@ -40,29 +42,42 @@ class Dice(Protocol):
 def draw(branch: Branch, family: Family, answers: int, take: int, dice: Dice) -> Picks:
     """The endpoints of one reply, in their order; `answers` 0 means no limit."""
     limit = answers or _ALL
+    children = [branch]
     if isinstance(branch, Choice) and branch.take > 1:
         children = _choose(branch, family, min(take, limit), dice)
-        return _deal([_draw(child, family, limit, dice) for child in children], limit)
-    return _draw(branch, family, limit, dice)
+    offers = [_settle(child, family, dice) for child in children]
+    drawn = [(offer.pool, _pick(offer, family, limit, dice)) for offer in offers]
+    if len(drawn) > 1:
+        return _deal(drawn, family, limit)
+    return tuple((pool.index, index) for pool, indexes in drawn for index in indexes)
 
 
-def _draw(branch: Branch, family: Family, limit: int, dice: Dice) -> Picks:
+def _settle(branch: Branch, family: Family, dice: Dice) -> Offer:
     while isinstance(branch, Choice):
         branch = _choose(branch, family, 1, dice)[0]
-    return tuple((branch.pool.index, index) for index in _pick(branch, family, limit, dice))
+    return branch
 
 
-def _deal(lists: list[Picks], limit: int) -> Picks:
-    """Slots are dealt one per child in turn; then each child's records stay together."""
-    counts = [0] * len(lists)
-    left = limit
-    while left and any(count < len(found) for count, found in zip(counts, lists, strict=True)):
-        for number, found in enumerate(lists):
-            if left and counts[number] < len(found):
-                counts[number] += 1
-                left -= 1
-    dealt = [picked for count, found in zip(counts, lists, strict=True) for picked in found[:count]]
-    return tuple(dict.fromkeys(dealt))
+def _deal(drawn: list[tuple[Pool, Sequence[int]]], family: Family, limit: int) -> Picks:
+    """Slots are dealt one per child in turn; then each child's records stay together.
+
+    Two children may lead to one pool, and two pools have one address: a record is dealt once.
+    """
+    hands: list[list[Picked]] = [[] for _ in drawn]
+    decks = [iter(indexes) for _, indexes in drawn]
+    dealt: set[bytes | None] = set()
+    playing = list(range(len(drawn)))
+    while playing and len(dealt) < limit:
+        for number in tuple(playing):
+            pool = drawn[number][0]
+            new = (n for n in decks[number] if pool.endpoints[n].address(family) not in dealt)
+            index = next(new, None)
+            if index is None:
+                playing.remove(number)
+            elif len(dealt) < limit:
+                dealt.add(pool.endpoints[index].address(family))
+                hands[number].append((pool.index, index))
+    return tuple(picked for hand in hands for picked in hand)
 
 
 def _choose(choice: Choice, family: Family, count: int, dice: Dice) -> list[Branch]:
@@ -77,7 +92,7 @@ def _choose(choice: Choice, family: Family, count: int, dice: Dice) -> list[Bran
             first = dice.turn(choice.id, family)
             numbers = [(first + step) % size for step in range(min(count, size))]
         case "sticky":
-            numbers = rendezvous(choice.policy, family, dice.prefix, choice.names, choice.weights)
+            numbers = rendezvous(choice.policy, dice.prefix, choice.names, choice.weights)
     return [choice.branches[number] for number in numbers[:count]]
 
 
@@ -95,7 +110,7 @@ def _pick(offer: Offer, family: Family, limit: int, dice: Dice) -> Sequence[int]
             return (indexes[first:] + indexes[:first])[:limit]
         case "sticky":
             names = [offer.pool.endpoints[index].name for index in indexes]
-            order = rendezvous(offer.pool.name, family, dice.prefix, names, weights)
+            order = rendezvous(offer.pool.name, dice.prefix, names, weights)
             return [indexes[n] for n in order[:limit]]
 
 
@@ -123,16 +138,17 @@ def sample(weights: Sequence[int], count: int, dice: Dice) -> list[int]:
     return chosen + spare[: count - len(chosen)]
 
 
-def rendezvous(
-    salt: str, family: Family, prefix: bytes, names: Sequence[str], weights: Sequence[int]
-) -> list[int]:
+def rendezvous(salt: str, prefix: bytes, names: Sequence[str], weights: Sequence[int]) -> list[int]:
     """Positions from best to worst by weighted rendezvous hashing (steering.md, sticky).
 
     h = BLAKE2b-64 over (salt, 0, family digit, prefix, 0, name); score = -w / ln((h+1)/(2^64+1)).
-    Weight 0 scores 0; all weights 0 are taken as equal. Source: Schindelhauer and Schomaker,
-    "Weighted distributed hash tables" (2005). Equal scores: configured order.
+    The digit is the client's family, not the question's: the same client, the same child,
+    whether it asks for A or AAAA. Weight 0 scores 0; all weights 0 are taken as equal. Source:
+    Schindelhauer and Schomaker, "Weighted distributed hash tables" (2005). Equal scores:
+    configured order.
     """
-    head = salt.encode() + b"\0" + str(family).encode() + prefix + b"\0"
+    digit = b"4" if len(prefix) < IPV6_PREFIX else b"6"
+    head = salt.encode() + b"\0" + digit + prefix + b"\0"
     equal = not any(weights)
     scores: list[float] = []
     for name, weight in zip(names, weights, strict=True):

@@ -1,58 +1,51 @@
 """An answer with every step that led to it: the same code that serves, told aloud.
 
-Knows: the whole way from a name to addresses, aliases included (steering.md, Names: where
-the server stops before a steered name, explaining goes on). Refuses to know: HTTP,
-terminals, databases (a location is a callable). Invariant: answer, TTL and scope come from
-`lookup`, `locate`, `evaluate`, `answer_ttl` and `draw`, never from here.
+Knows: what is said of a name and of the answer (step.py words what happens in a policy).
+Refuses to know: HTTP, terminals, databases (a location is a callable). Invariant: answer, TTL
+and scope come from ruling.py, never from here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
+from typing import Final, assert_never
 
-from gslb.core.answer import Absence, Found, Outcome, Owned, Referral, Refused, Steered, lookup
+from gslb.core.answer import Absence, Found, Outcome, Referral, Refused, Steered, negative_soa
 from gslb.core.client import NOWHERE, Location
-from gslb.core.decide import Outcome as Decided
-from gslb.core.decide import Trace, answer_ttl, evaluate
-from gslb.core.draw import Fixed, Picks, draw, support
-from gslb.core.nearest import child_distance_m
-from gslb.core.policy import Family, Nearest, Node, Policy, PoolNode
-from gslb.core.subject import Located, Subject, locate
+from gslb.core.decide import Trace
+from gslb.core.draw import Picked, variants
+from gslb.core.policy import Family, Policy, Pool
+from gslb.core.ruling import Resolution, Ruling, resolve, rule
+from gslb.core.step import Step, Teller, client_of
+from gslb.core.subject import Subject
 from gslb.core.target import taken_down
 from gslb.core.world import World
-from gslb.core.zone import RRset
-from gslb.wire.name import is_below, to_text
+from gslb.wire.name import to_text
 from gslb.wire.rdata import to_text as rdata_text
-from gslb.wire.rrtype import CNAME, NOERROR, RCODE_TEXT, REFUSED, SERVFAIL, A, type_text
+from gslb.wire.rrtype import NOERROR, RCODE_TEXT, REFUSED, SERVFAIL, A, type_text
 
 Locate = Callable[[bytes], Location]
+
+MOST_SHARES: Final = 24  # draws whose shares are worth telling
 
 _RULES = {
     "ignore_probes": "last resort: probes ignored (serve_all)",
     "ignore_all": "last resort: probes and overrides ignored (serve_all)",
     "any": "last resort: the first pool that has an address of the family",
     "pool": "last resort: the pool that when_all_down names",
-    "nodata": "last resort: nodata",
-    "servfail": "last resort: servfail",
+    "nodata": "last resort: NODATA",
+    "servfail": "last resort: SERVFAIL",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One line of the explanation. `kind` is "zone", "client", a node's kind, "ttl", "scope" …"""
-
-    depth: int
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Explanation:
-    """The decision for one question. `answer` holds records or addresses in text form.
+    """The decision for one question. `answer` holds the data of the type asked in text form;
+    where a chain of aliases leads nowhere, the last alias.
 
-    `ttl` None: no record. `scope` None: no client subnet was asked about.
+    `ttl` None: nothing that could be cached. `scope` None: nothing of ours.
     """
 
     name: str
@@ -61,7 +54,6 @@ class Explanation:
     answer: tuple[str, ...]
     ttl: int | None
     scope: int | None
-    client: str
     steps: tuple[Step, ...]
 
     def body(self) -> dict[str, object]:
@@ -73,54 +65,10 @@ class Explanation:
             "answer": list(self.answer),
             "ttl": self.ttl,
             "scope": self.scope,
-            "client": self.client,
             "steps": [
                 {"depth": step.depth, "kind": step.kind, "text": step.text} for step in self.steps
             ],
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """A steered question, settled: what explain shows and what `tests:` compare."""
-
-    located: Located
-    decided: Decided
-    picks: Picks
-    ttl: int
-    ttl_rule: str
-    possible: frozenset[bytes]
-
-
-def rule(
-    world: World,
-    steered: Steered,
-    family: Family,
-    subject: Subject,
-    trace: Trace | None = None,
-) -> Ruling | None:
-    """The ruling of a policy for a subject, None (NODATA) if it lacks the family."""
-    policy = world.plan.config.policies[steered.policy]
-    if not policy.has(family):
-        return None
-    table = world.plan.tables[steered.policy]
-    located = locate(table, None, subject)
-    treatment = table.treatments[located.treatment]
-    decided = evaluate(policy, treatment, family, world.health, trace)
-    ttl, ttl_rule = answer_ttl(policy, steered.ttl, decided)
-    picks: Picks = ()
-    possible: frozenset[bytes] = frozenset()
-    if decided.branch is not None:
-        picks = draw(decided.branch, family, policy.answers, policy.take, Fixed(located.prefix))
-        pools = world.plan.config.pools
-        possible = frozenset(
-            packed
-            for pool, index in support(
-                decided.branch, family, policy.answers, policy.take, located.prefix
-            )
-            if (packed := pools[pool].endpoints[index].address(family)) is not None
-        )
-    return Ruling(located, decided, picks, ttl, ttl_rule, possible)
 
 
 def explain(
@@ -149,32 +97,8 @@ def explain(
         answer=tuple(telling.answer),
         ttl=telling.ttl,
         scope=scope,
-        client=str(subject),
         steps=tuple(telling.steps),
     )
-
-
-def resolve(world: World, name: bytes, rrtype: int) -> tuple[Outcome, list[Owned]]:
-    """The outcome at the end of the chain of aliases, and the aliases met on the way.
-
-    Where the server stops before a steered name, this goes on, as a resolver would.
-    """
-    limits = world.plan.config.settings.limits
-    aliases: list[Owned] = []
-    for _ in range(limits.cname_chain + 1):
-        outcome = lookup(world.plan.zones, name, rrtype, limits.cname_chain, limits.additional)
-        if not isinstance(outcome, Found) or rrtype == CNAME:
-            return outcome, aliases
-        last = outcome.answers[-1][1]
-        if last.type != CNAME:
-            return outcome, aliases
-        chain = [(owner if owner is not None else name, rrset) for owner, rrset in outcome.answers]
-        aliases += chain
-        target = last.rdatas[0].lower()
-        if not any(is_below(target, apex) for apex in world.plan.zones):
-            return outcome, aliases
-        name = target
-    return outcome, aliases
 
 
 @dataclass(slots=True)
@@ -186,124 +110,151 @@ class _Telling:
     answer: list[str] = field(default_factory=list)
     ttl: int | None = None
 
-    def tell(self, kind: str, text: str, depth: int = 0) -> None:
-        self.steps.append(Step(depth, kind, text))
+    def tell(self, kind: str, text: str) -> None:
+        self.steps.append(Step(0, kind, text))
 
     def follow(self, name: bytes, rrtype: int) -> tuple[int, int | None]:
         """(rcode, scope); fills answer, ttl and steps."""
-        outcome, aliases = resolve(self.world, name, rrtype)
-        for owner, rrset in aliases:
-            target = to_text(rrset.rdatas[0])
-            self.tell("alias", f"{to_text(owner or name)} is an alias of {target}, TTL {rrset.ttl}")
+        resolution = resolve(self.world, name, rrtype)
+        last = to_text(name)
+        for alias in resolution.aliases:
+            owner, last = to_text(alias.owner), to_text(alias.target)
+            self.tell("alias", f"{owner} is an alias of {last}, TTL {alias.ttl}")
+        outcome: Outcome = resolution.outcome
         match outcome:
             case Steered():
-                return self._steered(outcome, rrtype)
+                return self._steered(outcome, 4 if rrtype == A else 6)
             case Found():
-                self.tell("zone", f"static records at {to_text(outcome.anchor)}")
-                for _, rrset in outcome.answers:
-                    self._records(rrset, rrtype)
+                self._found(resolution)
                 return NOERROR, 0
             case Referral():
-                self.tell("zone", f"delegated at {to_text(outcome.anchor)}: a referral, no answer")
+                servers = ", ".join(to_text(server) for server in outcome.ns.rdatas)
+                cut = to_text(outcome.anchor)
+                self.tell("zone", f"a referral: {cut} is delegated to {servers}")
                 return NOERROR, 0
             case Absence():
-                what = (
-                    "NODATA: the name has no such type"
-                    if outcome.rcode == NOERROR
-                    else (f"NXDOMAIN: nothing exists here below {to_text(outcome.anchor)}")
-                )
-                self.tell("zone", f"{what} (zone {to_text(outcome.apex)})")
-                self.ttl = outcome.soa.ttl
+                zone = to_text(outcome.apex)
+                what = f"NODATA: {last} has no {type_text(rrtype)} (zone {zone})"
+                if outcome.rcode != NOERROR:
+                    what = f"NXDOMAIN: {last} does not exist (zone {zone})"
+                self.tell("zone", what)
+                self._negative(outcome.soa.ttl)
                 return outcome.rcode, 0
             case Refused():
-                self.tell("zone", "REFUSED: no zone of this server holds the name")
+                self.tell("zone", f"REFUSED: no zone of this server holds {last}")
                 return REFUSED, None
+            case _:
+                assert_never(outcome)
 
-    def _records(self, rrset: RRset, asked: int) -> None:
-        self.ttl = rrset.ttl if self.ttl is None else min(self.ttl, rrset.ttl)
-        kind = "" if rrset.type == asked else f"{type_text(rrset.type)} "
-        self.answer += [kind + rdata_text(rrset.type, rdata) for rdata in rrset.rdatas]
+    def _found(self, resolution: Resolution) -> None:
+        for rrset in resolution.records:
+            self.tell("zone", f"static records, TTL {rrset.ttl}")
+            self.ttl = rrset.ttl
+            self.answer += [rdata_text(rrset.type, rdata) for rdata in rrset.rdatas]
+        if not resolution.records:
+            last = resolution.aliases[-1]
+            target = to_text(last.target)
+            circle = any(alias.owner == last.target.lower() for alias in resolution.aliases)
+            where = "is where the aliases go round" if circle else "is not held by this server"
+            self.tell("zone", f"{target} {where}")
+            self.ttl = last.ttl
+            self.answer.append(f"CNAME {target}")
 
-    def _steered(self, steered: Steered, rrtype: int) -> tuple[int, int | None]:
-        family: Family = 4 if rrtype == A else 6
-        policy = self.world.plan.config.policies[steered.policy]
+    def _negative(self, ttl: int) -> None:
+        self.ttl = ttl
+        self.tell("ttl", f"{ttl}: how long the absence is remembered, by the SOA")
+
+    def _steered(self, steered: Steered, family: Family) -> tuple[int, int | None]:
+        config = self.world.plan.config
+        policy = config.policies[steered.policy]
+        owner, zone = to_text(steered.owner), to_text(steered.zone.apex)
         self.tell(
             "zone",
-            f"{to_text(steered.owner)} in zone {to_text(steered.zone.apex)} is steered by policy "
-            f'"{policy.name}", TTL {steered.ttl}',
+            f'{owner} in zone {zone} is steered by policy "{policy.name}", TTL {steered.ttl}',
         )
-        location = self.locate_client(self.subject.packed)
-        self.tell("client", f"{self.subject}: {_describe(location)}")
+        client = client_of(config, self.subject, self.locate_client(self.subject.packed))
+        self.tell("client", str(client))
         trace = Trace()
         ruling = rule(self.world, steered, family, self.subject, trace)
         if ruling is None:
             self.tell("policy", f"no pool of the policy has an IPv{family} address: NODATA")
+            self._negative(negative_soa(steered.zone).ttl)
             return NOERROR, 0
-        self._visits(policy, trace, location)
+        self._doubt(policy)
+        self.tell("policy", f'policy "{policy.name}"')
+        teller = Teller(self.world, family, client, ruling.located.prefix)
+        self.steps += teller.steps(trace.visits)
         decided = ruling.decided
         if decided.rule:
             self.tell("policy", _RULES[decided.rule])
+        if decided.rule == "servfail":
+            return SERVFAIL, 0
         if decided.branch is None:
-            self.ttl = ruling.ttl
-            return (SERVFAIL if decided.rule == "servfail" else NOERROR), 0
-        pools = self.world.plan.config.pools
-        for number, index in ruling.picks:
-            pool = pools[number]
-            packed = pool.endpoints[index].address(family)
-            assert packed is not None, "only endpoints with the family are offered"
-            self.answer.append(str(ip_address(packed)))
-            where = pool.datacenter.name if pool.datacenter is not None else "no data center"
-            self.tell("endpoint", f"{ip_address(packed)} from pool {pool.name} ({where})")
-        if len(ruling.possible) > len(ruling.picks):
-            others = ", ".join(sorted(str(ip_address(p)) for p in ruling.possible))
-            self.tell("draw", f"one possible draw of {others}")
+            self._negative(negative_soa(steered.zone, ruling.ttl).ttl)
+            return NOERROR, 0
+        self._draw(policy, family, ruling)
+        for picked in ruling.picks:
+            self._endpoint(teller, family, picked)
         self.ttl = ruling.ttl
         self.tell("ttl", f"{ruling.ttl}: {ruling.ttl_rule}")
-        self.tell("scope", f"/{ruling.located.scope}: every client in it gets the same treatment")
-        return NOERROR, ruling.located.scope
+        self.tell("scope", self._scope_text(policy, ruling))
+        return NOERROR, ruling.scope
 
-    def _visits(self, policy: Policy, trace: Trace, location: Location) -> None:
-        self.tell("policy", f'policy "{policy.name}"')
-        for depth, node, verdict in trace.visits:
-            if node is None:
-                self.tell("policy", verdict, depth + 1)
-            else:
-                text = _distances(node, verdict, location)
-                self.tell(_kind(node), text, depth + 1)
+    def _doubt(self, policy: Policy) -> None:
+        """Why a client subnet might not decide."""
+        config, subject = self.world.plan.config, self.subject
+        table = self.world.plan.tables[policy.name]
+        believed = config.settings.ecs_from
+        if not policy.ecs:
+            self.tell("client", "ecs: off, so this is the resolver's address, not its client's")
+        elif believed is not None:
+            self.tell("client", f"client subnets are believed from {', '.join(believed)} only")
+        if table.leaf(subject.family, subject.address)[0] == table.special:
+            self.tell(
+                "client",
+                "special-purpose, and in no client group: unknown as a resolver's address; as a "
+                "client subnet it is disregarded, and the resolver's address decides",
+            )
 
+    def _draw(self, policy: Policy, family: Family, ruling: Ruling) -> None:
+        """What another query may get instead."""
+        branch = ruling.decided.branch
+        assert branch is not None, "the caller has seen that there are records"
+        found = variants(branch, policy.answers, MOST_SHARES)
+        if found is not None and len(found) > 1:
+            shares: dict[Picked, float] = {}
+            for variant in found:
+                first = variant.picks[0]
+                shares[first] = shares.get(first, 0.0) + variant.probability
+            told = (
+                f"{self._address(family, first)} of {self._pool(first).name} {share:.1%}"
+                for first, share in shares.items()
+            )
+            self.tell("draw", f"drawn for each query; first in the answer: {', '.join(told)}")
+        elif len(ruling.possible) > len(ruling.picks):
+            every = ", ".join(sorted(str(ip_address(packed)) for packed in ruling.possible))
+            self.tell("draw", f"one possible draw of {every}")
 
-def _kind(node: Node) -> str:
-    return "pool" if isinstance(node, PoolNode) else _KINDS[type(node).__name__]
+    def _pool(self, picked: Picked) -> Pool:
+        return self.world.plan.config.pools[picked[0]]
 
+    def _address(self, family: Family, picked: Picked) -> str:
+        packed = self._pool(picked).endpoints[picked[1]].address(family)
+        assert packed is not None, "only endpoints with the family are offered"
+        return str(ip_address(packed))
 
-_KINDS = {
-    "Failover": "failover",
-    "RoundRobin": "round_robin",
-    "Weighted": "weighted",
-    "Nearest": "nearest",
-    "Sticky": "sticky",
-    "Routes": "routes",
-}
+    def _endpoint(self, teller: Teller, family: Family, picked: Picked) -> None:
+        pool, address = self._pool(picked), self._address(family, picked)
+        self.answer.append(address)
+        name = pool.endpoints[picked[1]].name
+        named = f" ({name})" if name != address else ""
+        where = f" in {pool.datacenter.name}" if pool.datacenter is not None else ""
+        self.tell("endpoint", f"{address}{named} from pool {pool.name}{where}{teller.away(pool)}")
 
-
-def _distances(node: Node, verdict: str, location: Location) -> str:
-    """A nearest node's children with their distance from the client, others as they are."""
-    if isinstance(node, PoolNode):
-        return f"{node.pool.name}: {verdict}"
-    if not isinstance(node, Nearest) or location.at is None:
-        return verdict
-    metres = {child.name: child_distance_m(child.node, location.at) for child in node.children}
-    parts = []
-    for name in verdict.split(", "):
-        distance = metres.get(name)
-        parts.append(name if distance is None else f"{name} {round(distance / 1000)} km")
-    return ", ".join(parts)
-
-
-def _describe(location: Location) -> str:
-    parts = [location.continent, location.country, *location.subdivisions]
-    if location.at is not None:
-        parts.append(f"at {location.at[0]:.2f},{location.at[1]:.2f}")
-    if location.asn:
-        parts.append(f"AS{location.asn}")
-    return " ".join(part for part in parts if part) or "location unknown"
+    def _scope_text(self, policy: Policy, ruling: Ruling) -> str:
+        if not policy.ecs:
+            return "/0: the policy does not look at client subnets"
+        if not ruling.scope:
+            return "/0: the policy treats all clients alike"
+        leaf = ip_network((self.subject.packed, ruling.scope), strict=False)
+        return f"/{ruling.scope}: every client in {leaf} is treated alike"

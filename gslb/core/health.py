@@ -141,19 +141,20 @@ def standing(pool: Pool, health: PoolHealth, family: Family, which: Pass) -> Sta
     present = [i for i, e in enumerate(pool.endpoints) if e.address(family) is not None]
     if not present:
         return Standing(False, (), f"no IPv{family} address")
-    undrained = [i for i in present if which == 3 or not states[i].taken_out]
+    undrained = [i for i in present if which == 3 or states[i].forced != "drain"]
     if not undrained:
-        return Standing(False, (), "every endpoint was taken out by an operator")
+        return Standing(False, (), "every endpoint is drained")
     active = [i for i in undrained if pool.endpoints[i].weight > 0]
     standby = [i for i in undrained if pool.endpoints[i].weight == 0]
     up = [i for i in active if states[i].usable(which)]
     group = active
     if not up:
         up, group = [i for i in standby if states[i].usable(which)], standby
+    word = "up" if which == 1 else "counted as up"
     if not up:
-        return Standing(False, (), f"0 of {len(undrained)} up")
+        return Standing(False, (), f"0 of {len(undrained)} {word}")
     need = 1 if which != 1 else _needed(pool, present, group)
-    why = f"{len(up)} of {len(group)} up"
+    why = f"{len(up)} of {len(group)} {word}"
     if len(up) < need:
         return Standing(False, (), f"{why}, {need} needed")
     return Standing(True, tuple((i, pool.endpoints[i].weight or 1) for i in up), why)

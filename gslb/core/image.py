@@ -29,15 +29,20 @@ def build(apex: bytes, records: Mapping[bytes, Iterable[RRset]]) -> Zone:
     blob = bytearray()
     places: list[tuple[bytes, int]] = []
     count = 0
+    types: set[int] = set()
     for key, flag in flags.items():
         places.append((key, len(blob)))
         rrsets = nodes.get(key, ())
         blob += bytes((len(key),)) + key + bytes((flag,)) + len(rrsets).to_bytes(2, "big")
         for rrset in rrsets:
+            types.add(rrset.type)
             count += len(rrset.rdatas)
             body = b"".join(len(rdata).to_bytes(2, "big") + rdata for rdata in rrset.rdatas)
             blob += rrset.type.to_bytes(2, "big") + rrset.ttl.to_bytes(4, "big")
             blob += len(rrset.rdatas).to_bytes(2, "big") + len(body).to_bytes(4, "big") + body
+    for rrtype in sorted(types):
+        blob += rrtype.to_bytes(2, "big")
+    blob += len(types).to_bytes(2, "big")
     soa = next((rrset for rrset in nodes.get(apex, ()) if rrset.type == SOA), None)
     if soa is None:
         raise KeyError("a zone has an SOA record at its apex")

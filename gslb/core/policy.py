@@ -176,9 +176,11 @@ class Policy:
     ecs: bool = True
 
     def has(self, family: Family) -> bool:
-        """True if any pool the policy can reach has an address of the family."""
-        if self.last_pool is not None and self.last_pool.has(family):
-            return True
+        """True if any pool that its tree can reach has an address of the family.
+
+        The pool of the last resort does not count: the clients of a family that only it has
+        would get nothing else, ever.
+        """
         return any(pool.has(family) for pool in pools_below(self.node))
 
 

@@ -10,9 +10,53 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from gslb.core.client import ClientGroup, Element, Kind, Location, Network
-from gslb.core.policy import Route, Routes
+from gslb.core.policy import Routes
 
 Specificity = tuple[Kind, int]
+
+
+def facts(location: Location, networks: Collection[Network]) -> dict[Element, Specificity]:
+    """Every element that matches a client, and how closely; higher is more specific.
+
+    `networks` are those of the client groups that contain the client.
+    """
+    found = {
+        Element(Kind.NETWORK, network=network): (Kind.NETWORK, network.length)
+        for network in networks
+    }
+    if location.asn:
+        found[Element(Kind.ASN, asn=location.asn)] = (Kind.ASN, 0)
+    for depth, code in enumerate(location.subdivisions):
+        found[Element(Kind.SUBDIVISION, code)] = (Kind.SUBDIVISION, depth)
+    if location.country:
+        found[Element(Kind.COUNTRY, location.country)] = (Kind.COUNTRY, 0)
+    if location.continent:
+        found[Element(Kind.CONTINENT, location.continent)] = (Kind.CONTINENT, 0)
+    return found
+
+
+class Matcher:
+    """One `routes` node, ready to be asked about many clients.
+
+    A group may name a hundred thousand networks; a client is in few of them.
+    """
+
+    def __init__(self, node: Routes, groups: Mapping[str, ClientGroup]) -> None:
+        self._routes: dict[Element, list[int]] = {}
+        self._catch_all = [n for n, route in enumerate(node.routes) if route.group is None]
+        for number, route in enumerate(node.routes):
+            if route.group is not None:
+                for element in groups[route.group].elements:
+                    self._routes.setdefault(element, []).append(number)
+
+    def match(self, location: Location, networks: Collection[Network]) -> tuple[int, ...]:
+        """The numbers of the routes that match, the most specific first."""
+        best: dict[int, Specificity] = dict.fromkeys(self._catch_all, (Kind.ANYBODY, 0))
+        for element, specificity in facts(location, networks).items():
+            for number in self._routes.get(element, ()):
+                best[number] = max(specificity, best.get(number, specificity))
+        # Sorting is stable in reverse too, but must start from the configured order.
+        return tuple(sorted(sorted(best), key=lambda number: best[number], reverse=True))
 
 
 def match(
@@ -21,48 +65,5 @@ def match(
     location: Location,
     networks: Collection[Network],
 ) -> tuple[int, ...]:
-    """The numbers of the routes that match, the most specific first.
-
-    `networks` are those of the client groups that contain the client.
-    """
-    found: dict[int, Specificity] = {}
-    for number, route in enumerate(node.routes):
-        best = _best(route, groups, location, networks)
-        if best is not None:
-            found[number] = best
-    return tuple(sorted(found, key=lambda number: found[number], reverse=True))
-
-
-def _best(
-    route: Route,
-    groups: Mapping[str, ClientGroup],
-    location: Location,
-    networks: Collection[Network],
-) -> Specificity | None:
-    if route.group is None:
-        return Kind.ANYBODY, 0
-    matches = (specificity(e, location, networks) for e in groups[route.group].elements)
-    return max((match for match in matches if match is not None), default=None)
-
-
-def specificity(
-    element: Element, location: Location, networks: Collection[Network]
-) -> Specificity | None:
-    """How closely an element matches, None if it does not; higher is more specific."""
-    match element.kind:
-        case Kind.NETWORK:
-            if element.network is None or element.network not in networks:
-                return None
-            return Kind.NETWORK, element.network.length
-        case Kind.ASN:
-            return (Kind.ASN, 0) if element.asn and element.asn == location.asn else None
-        case Kind.SUBDIVISION:
-            if element.code not in location.subdivisions:
-                return None
-            return Kind.SUBDIVISION, location.subdivisions.index(element.code)
-        case Kind.COUNTRY:
-            return (Kind.COUNTRY, 0) if element.code == location.country else None
-        case Kind.CONTINENT:
-            return (Kind.CONTINENT, 0) if element.code == location.continent else None
-        case Kind.ANYBODY:
-            return Kind.ANYBODY, 0
+    """`Matcher.match` for a single client."""
+    return Matcher(node, groups).match(location, networks)

@@ -104,6 +104,7 @@ def _of_pools(pools: Iterable[Pool]) -> list[Slot]:
 
 
 def _of_endpoint(config: Configuration, name: str) -> list[Slot]:
+    """By its name or either address; both addresses of a pair (steering.md, Availability)."""
     try:
         packed: bytes | None = ip_address(name).packed
     except ValueError:
@@ -112,7 +113,7 @@ def _of_endpoint(config: Configuration, name: str) -> list[Slot]:
         Slot(pool.index, index, family)
         for pool in config.pools
         for index, endpoint in enumerate(pool.endpoints)
+        if endpoint.name == name or (packed and packed in (endpoint.ipv4, endpoint.ipv6))
         for family in FAMILIES
         if endpoint.address(family) is not None
-        and (endpoint.name == name or (packed is not None and endpoint.address(family) == packed))
     ]

@@ -12,6 +12,8 @@ ones follow in turn. A record, in network order::
     u8 length of key | key (lower-case wire name) | u8 flags | u16 number of RRsets
     per RRset: u16 type | u32 TTL | u16 number of rdatas | u32 octets | rdatas
     per rdata: u16 length | octets
+
+Behind the last record stand the types that occur in the zone, u16 each, and their number, u16.
 """
 
 from __future__ import annotations
@@ -76,6 +78,14 @@ class Zone:
     records: int
     index: Sequence[int]
     blob: bytes | memoryview
+
+    @property
+    def types(self) -> frozenset[int]:
+        """The types that some name of the zone has."""
+        blob = self.blob
+        (count,) = _U16.unpack_from(blob, len(blob) - 2)
+        tail = blob[len(blob) - 2 - 2 * count : len(blob) - 2]
+        return frozenset(rrtype for (rrtype,) in _U16.iter_unpack(tail))
 
     def place(self, key: bytes) -> int:
         """Where the record of a name lies in `blob`, or -1 if the name does not exist."""

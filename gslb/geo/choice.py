@@ -17,7 +17,7 @@ import numpy.typing as npt
 from gslb.core.client import ClientGroup, Kind, Location, Network
 from gslb.core.nearest import EARTH_RADIUS_M, Place, direction, tail_of
 from gslb.core.policy import RANKED, Nearest, Routes, places_below
-from gslb.core.route import match
+from gslb.core.route import Matcher
 from gslb.geo.atlas import Degrees
 from gslb.geo.ground import Rows
 from gslb.geo.span import Numbers
@@ -81,7 +81,7 @@ def rank_rows(node: Nearest, rows: Rows, distances: Distances) -> Choice:
 
 
 def match_rows(node: Routes, groups: Mapping[str, ClientGroup], rows: Rows) -> Choice:
-    """`core.route.match` for every row, asked once for each kind of row that it tells apart."""
+    """`core.route` for every row, asked once for each kind of row that it tells apart."""
     used = [e for r in node.routes if r.group is not None for e in groups[r.group].elements]
     codes = {(element.kind, element.code) for element in used}
     asns = {element.asn for element in used if element.kind is Kind.ASN}
@@ -107,13 +107,14 @@ def match_rows(node: Routes, groups: Mapping[str, ClientGroup], rows: Rows) -> C
     place = np.array(region)[rows.region] * len(contexts) + np.array(context)[rows.context]
     kinds, numbers = np.unique(place << 32 | asn, return_inverse=True)
 
+    matcher = Matcher(node, groups)
     orders: dict[Order, int] = {}
     wheres, insides = list(regions), list(contexts)
     order = []
     for kind in kinds.tolist():
         where, inside = divmod(kind >> 32, len(contexts))
         location = replace(wheres[where], asn=kind & 0xFFFFFFFF)
-        matches = match(node, groups, location, insides[inside])
+        matches = matcher.match(location, insides[inside])
         order.append(orders.setdefault(matches, len(orders)))
     return Choice(np.array(order)[numbers], tuple(orders))
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from gslb.core.client import V4_BITS, V6_BITS, Location, Network, Override
-from gslb.core.route import specificity
+from gslb.core.route import facts
 from gslb.core.world import Configuration
 from gslb.geo.centroid import placed, replacement
 from gslb.geo.context import client_networks
@@ -59,10 +59,11 @@ class Locator:
         networks = self.networks(subject.packed)
         special = _Nest(SPECIAL).around(subject)
         override = self.override(subject.packed)
+        matching = facts(location, networks).keys()
         groups = [
             group.name
             for group in self._clients.values()
-            if any(specificity(element, location, networks) for element in group.elements)
+            if not matching.isdisjoint(group.elements)
         ]
         found: dict[str, object] = {
             "address": str(subject),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
@@ -27,9 +28,13 @@ _FIELDS: Final = "gslb_fields"
 _SUPPRESSED: Final = "gslb_suppressed"
 _log: Final = logging.getLogger("gslb")
 
+# How many events of each kind there were, those that no line was left for included.
+counts: Final[Counter[str]] = Counter()
+
 
 def event(kind: str, /, *, level: int = INFO, **fields: object) -> None:
     """Log one line. `kind` is a constant; what varies goes into the fields."""
+    counts[kind] += 1
     _log.log(level, kind, extra={_EVENT: kind, _FIELDS: fields})
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain, islice
 from typing import Final, Literal
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -23,6 +23,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 PREFIX: Final = "gslb_"
+A_PIECE: Final = 200  # samples
+HEADER_LINES: Final = 2  # HELP and TYPE, once for each family
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ TABLE: Final[Mapping[str, Metric]] = {
     "pool_available": Metric("gauge", "1 if the pool can be handed out.", ("pool",)),
     "world_generation": Metric("gauge", "The generation of the World that answers."),
     "reload": Metric("counter", "Reloads of the configuration.", ("result",)),
+    "events": Metric("counter", "Events, by kind, as the log tells them.", ("kind",)),
     "reload_seconds": Metric("gauge", "How long the latest reload took."),
     "geo_build_timestamp_seconds": Metric(
         "gauge", "When the database in use was built, in Unix time.", ("database",)
@@ -115,44 +118,66 @@ class Metrics:
     """Reads the suppliers at each scrape; samples with the same name and labels add up."""
 
     def __init__(self, samples: Sequence[Samples], durations: Sequence[Durations] = ()) -> None:
-        self._registry: Final = CollectorRegistry()
-        self._registry.register(_Reader(samples, durations))
-        ProcessCollector(registry=self._registry)
+        self._samples: Final = samples
+        self._durations: Final = durations
+        self._page: Final = _Page()
+        self._process: Final = CollectorRegistry()
+        ProcessCollector(registry=self._process)
 
-    def render(self) -> tuple[bytes, str]:
-        """The body and the content type of a reply to a scrape."""
-        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+    def render(self) -> tuple[Iterator[bytes], str]:
+        """The body, in pieces, and the content type of a reply to a scrape.
+
+        A page of ten thousand endpoints takes a tenth of a second. Who has to answer meanwhile
+        does so between the pieces, some of which are empty.
+        """
+        return self._pieces(), CONTENT_TYPE_LATEST
+
+    def _pieces(self) -> Iterator[bytes]:
+        values: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in TABLE}
+        for count, sample in enumerate(chain.from_iterable(supply() for supply in self._samples)):
+            of_name = values[sample.name]
+            of_name[sample.labels] = of_name.get(sample.labels, 0) + sample.value
+            if not count % A_PIECE:
+                yield b""
+        durations = [duration for supply in self._durations for duration in supply()]
+        for name, metric in TABLE.items():
+            if metric.kind == "histogram":
+                family = _histogram(name, (one for one in durations if one.name == name))
+                yield self._page.compose(family)
+                continue
+            rest = iter(values[name].items())
+            yield self._page.compose(_plain(name, islice(rest, A_PIECE)))
+            while some := tuple(islice(rest, A_PIECE)):
+                yield self._page.compose(_plain(name, some)).split(b"\n", HEADER_LINES)[-1]
+        yield generate_latest(self._process)
 
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 
-class _Reader(Collector):
-    """What prometheus_client calls at a scrape."""
+class _Page(Collector):
+    """Prometheus' text form of one family at a time."""
 
-    def __init__(self, samples: Sequence[Samples], durations: Sequence[Durations]) -> None:
-        self._samples: Final = samples
-        self._durations: Final = durations
+    def __init__(self) -> None:
+        self._registry: Final = CollectorRegistry()
+        self._registry.register(self)
+        self._family: Family | None = None
+
+    def compose(self, family: Family) -> bytes:
+        """The lines of a family: HELP, TYPE, samples."""
+        self._family = family
+        return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Family]:
-        values: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in TABLE}
-        for supply in self._samples:
-            for sample in supply():
-                of_name = values[sample.name]
-                of_name[sample.labels] = of_name.get(sample.labels, 0) + sample.value
-        durations = [duration for supply in self._durations for duration in supply()]
-        for name, metric in TABLE.items():
-            if metric.kind == "histogram":
-                yield _histogram(name, (one for one in durations if one.name == name))
-            else:
-                yield _plain(name, values[name])
+        if self._family is not None:
+            yield self._family
 
 
-def _plain(name: str, values: Mapping[tuple[str, ...], float]) -> Family:
+def _plain(name: str, values: Iterable[tuple[tuple[str, ...], float]]) -> Family:
     metric = TABLE[name]
     kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
     family = kind(PREFIX + name, metric.help, labels=metric.labels)
-    for labels, value in values.items():
+    for labels, value in values:
         family.add_metric(labels, value)
     return family
 

@@ -14,7 +14,7 @@ import logging
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Set
 from typing import Literal
 
 from gslb.core.check import Check, Target
@@ -34,6 +34,7 @@ Ending = Literal["ok", "failed", "error"]
 # pause or a settling, yet lets a machine that gives us only 50 turns a second keep up.
 STARTS_A_TURN = 32
 SETTLE_GAP_S = 1.0
+A_TURN = 500  # targets that are taken up without a pause for other work
 COMPLAINT_GAP_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class Monitor:
 
     # ---------- what is watched ----------
 
-    def watch(
+    async def watch(
         self,
         checks: Mapping[str, Check],
         targets: Iterable[Target],
@@ -88,7 +89,7 @@ class Monitor:
         """Replace the set of targets; `settings` None keeps those there are.
 
         Kept targets keep trail and time, new ones begin as unknown, gone ones stop at once.
-        Targets of a check that is not enabled are not probed.
+        Targets of a check that is not enabled are not probed. Many take several turns.
         """
         if settings is not None:
             self._settings = settings
@@ -98,9 +99,10 @@ class Monitor:
         wanted = {target for target in targets if checks[target.check].enabled}
         self._forget(self._trails.keys() - wanted)
         now = self._clock()
-        for target in wanted:
+        async for target in _in_turns(wanted):
             check = checks[target.check]
-            self._trails.setdefault(target, Trail(since=now))
+            if target not in self._trails:
+                self._trails[target] = Trail(since=now)
             self._schedule.add(target, check.interval_s, check.jitter, now)
         self._arm()
 
@@ -108,11 +110,12 @@ class Monitor:
         """Every target's trail, as of now."""
         return dict(self._trails)
 
-    def health(self) -> Mapping[Target, TargetHealth]:
-        """Every target's health, as of now: what a new plan begins with."""
+    def health(self, targets: Iterable[Target]) -> Mapping[Target, TargetHealth]:
+        """The health of targets as of now: what a new plan begins with."""
         return {
-            target: health_of(trail, self._checks[target.check])
-            for target, trail in self._trails.items()
+            target: health_of(self._trails[target], self._checks[target.check])
+            for target in targets
+            if target in self._trails
         }
 
     # ---------- life ----------
@@ -129,13 +132,13 @@ class Monitor:
         what was found has been published then.
         """
         now = self._clock()
-        self._settled.clear()
-        for target, trail in self._trails.items():
-            if trail.state is State.UNKNOWN:
+        async for target in _in_turns(tuple(self._trails)):
+            if self._trails[target].state is State.UNKNOWN:
                 self._settling[target] = self._checks[target.check].fall
                 self._schedule.hasten(target, now)
         self._arm()
         if self._settling:
+            self._settled.clear()
             try:
                 async with asyncio.timeout(limit_s):
                     await self._settled.wait()
@@ -254,3 +257,11 @@ class Monitor:
         if now - self._complained_at >= COMPLAINT_GAP_S:
             self._complained_at = now
             log.warning("cannot probe, health stays as it is: %s", error)
+
+
+async def _in_turns(targets: Iterable[Target]) -> AsyncIterator[Target]:
+    """The targets, with a pause for other work after every few."""
+    for count, target in enumerate(targets, 1):
+        yield target
+        if not count % A_TURN:
+            await asyncio.sleep(0)

@@ -1,9 +1,11 @@
 """What is remembered of questions: one entry per existing name and type.
 
 Knows: how an outcome of the zones becomes a ready body, and how long which memory may grow.
-Refuses to know: packets, sockets, health. Invariant: names that exist are remembered up to
-a bound, oldest out; of names that do not exist only one entry per length below an existing
-name (at most 253), so what strangers ask for grows nothing.
+Refuses to know: packets, sockets, health. Invariant: what strangers ask for grows nothing.
+Names that exist are remembered with the types that zones or resolvers really use; all other
+types count as one. Of what does not exist there is one entry per zone, rcode and length of
+the question's name (at most 255), below a cut one per length, under a wildcard one per
+length and type.
 """
 
 from __future__ import annotations
@@ -25,14 +27,36 @@ from gslb.core.answer import (
 )
 from gslb.core.policy import Family
 from gslb.core.world import Plan
-from gslb.core.zone import WILD, Zone
+from gslb.core.zone import CUT, OCCLUDED, WILD, Zone
 from gslb.serve.ready import Ledger, Packed, Steering, pack
 from gslb.wire.name import parent
 from gslb.wire.reply import Records, compose_body
-from gslb.wire.rrtype import NOERROR, A
+from gslb.wire.rrtype import (
+    AAAA,
+    ANY,
+    CNAME,
+    DS,
+    HTTPS,
+    MX,
+    NOERROR,
+    NS,
+    NXDOMAIN,
+    PTR,
+    SOA,
+    SRV,
+    SVCB,
+    TXT,
+    A,
+)
 
 MOST_NAMES: Final = 100_000
+MOST_BELOW: Final = 20_000
 _CLASS_IN: Final = b"\0\1"
+_NOWHERE: Final = -1  # no place in a zone's blob
+
+# Besides what the zones hold: types with a meaning of their own, and what resolvers ask for
+# all day. Every other type gets the answer of type 0, which no zone can hold.
+_USUAL: Final = frozenset((A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, DS, SVCB, HTTPS, ANY))
 
 Key = TypeVar("Key")
 
@@ -63,10 +87,13 @@ class Memory:
         self.ready: dict[bytes, Entry] = {}
         self._below: dict[tuple[bytes, int, int, int], Entry] = {}
         self._steerings: dict[tuple[str, int, Family], Steering] = {}
+        self._types = _USUAL.union(*(zone.types for zone in plan.zones.values()))
         self._plan, self._ledger = plan, ledger
 
     def entry(self, key: bytes, qtype: int) -> Entry | None:
         """The entry of a question of class IN; None if no zone of ours holds the name."""
+        if qtype not in self._types:
+            qtype = 0
         zone = zone_of(self._plan.zones, key, qtype)
         if zone is None:
             return None
@@ -75,24 +102,35 @@ class Memory:
             ready_key = key + qtype.to_bytes(2, "big") + _CLASS_IN
             entry = self.ready.get(ready_key)
             if entry is None:
-                entry = self._make(key, qtype)
-                _keep(self.ready, ready_key, entry)
+                entry = self._make(zone, key, qtype)
+                _keep(self.ready, ready_key, entry, MOST_NAMES)
             return entry
         name = parent(key)
         while (place := zone.place(name)) < 0:
             name = parent(name)
-        # Of a wildcard the type matters, of an absence only how long the name is.
-        kind = qtype if zone.flags(place) & WILD else 0
+        flags = zone.flags(place)
+        if flags & (CUT | OCCLUDED):
+            qtype = 0  # below a cut every type gets the same referral
+        elif not flags & WILD:
+            return self._absence(zone, NXDOMAIN, len(key))
         for length in (0, len(key)):
-            entry = self._below.get((zone.apex, place, kind, length))
+            entry = self._below.get((zone.apex, place, qtype, length))
             if entry is not None:
                 return entry
-        entry = self._make(key, qtype)
+        entry = self._make(zone, key, qtype)
         length = 0 if isinstance(entry, Chosen) else len(key)
-        _keep(self._below, (zone.apex, place, kind, length), entry)
+        _keep(self._below, (zone.apex, place, qtype, length), entry, MOST_BELOW)
         return entry
 
-    def _make(self, key: bytes, qtype: int) -> Entry:
+    def _absence(self, zone: Zone, rcode: int, length: int) -> Static:
+        """NODATA or NXDOMAIN for a name of that length."""
+        entry = self._below.get((zone.apex, _NOWHERE, rcode, length))
+        if not isinstance(entry, Static):
+            entry = Static(pack_absence(zone, rcode, length), rcode)
+            _keep(self._below, (zone.apex, _NOWHERE, rcode, length), entry, MOST_BELOW)
+        return entry
+
+    def _make(self, zone: Zone, key: bytes, qtype: int) -> Entry:
         limits = self._plan.config.settings.limits
         outcome = lookup(self._plan.zones, key, qtype, limits.cname_chain, limits.additional)
         size = len(key)
@@ -112,6 +150,8 @@ class Memory:
                     optional=_records(outcome.sibling),
                 )
                 return Static(pack(body, NOERROR, False, ()), NOERROR)
+            case Absence() if not outcome.answers:
+                return self._absence(zone, outcome.rcode, size)
             case Absence():
                 soa = _records([(outcome.apex, outcome.soa)])
                 body = compose_body(size, outcome.anchor, _records(outcome.answers), soa)
@@ -123,7 +163,7 @@ class Memory:
         config = self._plan.config
         policy = config.policies[steered.policy]
         if not policy.has(family):
-            return Static(pack_nodata(steered.zone, steered.anchor, key), NOERROR)
+            return self._absence(steered.zone, NOERROR, len(key))
         known = self._steerings.get((policy.name, steered.ttl, family))
         if known is None:
             table = self._plan.tables[policy.name]
@@ -132,15 +172,15 @@ class Memory:
         return Chosen(known, steered.zone)
 
 
-def pack_nodata(zone: Zone, anchor: bytes, key: bytes, ttl: int | None = None) -> Packed:
-    """NODATA for a name below `anchor`; `ttl` cuts the SOA's (steering.md, Nothing available)."""
+def pack_absence(zone: Zone, rcode: int, length: int, ttl: int | None = None) -> Packed:
+    """NODATA or NXDOMAIN; `ttl` cuts the SOA's (steering.md, Nothing available)."""
     soa = _records([(zone.apex, negative_soa(zone, ttl))])
-    return pack(compose_body(len(key), anchor, authority=soa), NOERROR, True, ())
+    return pack(compose_body(length, zone.apex, authority=soa), rcode, True, ())
 
 
-def _keep(memory: dict[Key, Entry], key: Key, entry: Entry) -> None:
+def _keep(memory: dict[Key, Entry], key: Key, entry: Entry, most: int) -> None:
     """Remembers an entry; beyond the bound the oldest goes."""
-    if len(memory) >= MOST_NAMES:
+    if len(memory) >= most:
         del memory[next(iter(memory))]
     memory[key] = entry
 

@@ -150,6 +150,8 @@ def explain_failure(transport: Transport, host: str, port: int, error: OSError) 
             )
         case errno.EADDRNOTAVAIL:
             why = "this machine has no such address; take it out of server.listen"
+        case errno.EINVAL if ":" in host:  # we take IPv6 only, so IPv4 cannot come this way
+            why = "not an address of its own; write IPv4 as such, link-local with %interface"
         case errno.EAFNOSUPPORT:
             why = "this machine has no IPv6; take the address out of server.listen"
         case _:

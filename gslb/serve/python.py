@@ -20,7 +20,7 @@ from typing import Final
 from gslb.core.subject import Subject, locate, subject_of
 from gslb.core.world import World
 from gslb.serve.engine import Transport
-from gslb.serve.entry import Chosen, Memory, Static, pack_nodata
+from gslb.serve.entry import Chosen, Memory, Static, pack_absence
 from gslb.serve.ready import EngineDice, Ledger, Packed, Steering, Tell, pack
 from gslb.wire.edns import Edns, compose_opt, compose_subnet
 from gslb.wire.message import HEADER, Query, parse_query
@@ -127,7 +127,7 @@ class PythonEngine:
             opt += packet[end + 9 : end + 18] + _SCOPES[scope] + octets
             (self._ecs_unused if isinstance(entry, Static) else self._ecs_used)[0] += 1
         reply = b"".join((packet[:2], packed.heads[head], question, packed.body.octets, opt))
-        if len(reply) > limit and transport == "udp":
+        if len(reply) > (limit if transport == "udp" else MAX_TCP):
             return None
         for cell in packed.cells:
             cell[0] += 1
@@ -225,7 +225,7 @@ class PythonEngine:
         self._ledger.cell("policy_fallback", steering.policy.name, rule)[0] += 1
         if rule == "servfail":
             return self._plain(query, SERVFAIL, transport)
-        packed = pack_nodata(entry.zone, entry.zone.apex, query.key, ready.ttl)
+        packed = pack_absence(entry.zone, NOERROR, len(query.key), ready.ttl)
         return self._compose(query, packed, NOERROR, transport, None)
 
     def _subject(self, edns: Edns | None, source: Subject) -> Subject | None:

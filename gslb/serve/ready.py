@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from gslb.core.decide import Outcome, answer_ttl, evaluate
+from gslb.core.decide import Outcome, Rule, answer_ttl, evaluate
 from gslb.core.draw import Picks, draw, variants
 from gslb.core.health import Health
 from gslb.core.policy import Family, Policy, Pool
@@ -137,7 +137,7 @@ class Steering:
         self.policy, self.table, self.pools = policy, table, pools
         self.ttl, self.family, self.ledger = ttl, family, ledger
         self.answers: dict[int, Ready] = {}
-        self._fallen: set[int] = set()  # treatments that are at their last resort
+        self._fallen: dict[Rule, set[int]] = {}  # treatments that are at a last resort
 
     def ready(self, number: int, health: Health) -> Ready:
         """The remembered answer for a treatment, made anew if its pools have changed."""
@@ -161,15 +161,29 @@ class Steering:
                     bounds.append(total)
                 ready.bounds = bounds[:-1]  # whatever rounding left belongs to the last
         self.answers[number] = ready
-        self._note(number, outcome)
+        self._note(number, outcome, health)
         return ready
 
-    def _note(self, number: int, outcome: Outcome) -> None:
-        """The first fallback and the last recovery are told."""
-        fallen = bool(self._fallen)
-        (self._fallen.add if outcome.rule else self._fallen.discard)(number)
-        if fallen != bool(self._fallen):
-            self.ledger.tell(self.policy.name, self.family, outcome.rule)
+    def _note(self, number: int, outcome: Outcome, health: Health) -> None:
+        """The first fallback to each last resort and the last recovery are told.
+
+        Where no child is in a client's reach (`max_km`) nothing has fallen, and nothing recovers.
+        """
+        rule = outcome.rule if outcome.read and outcome.rule != "any" else ""
+        told = {rule for rule, numbers in self._fallen.items() if numbers}
+        was = [numbers for numbers in self._fallen.values() if number in numbers]
+        for numbers in was:
+            numbers.discard(number)
+        if rule:
+            self._fallen.setdefault(rule, set()).add(number)
+        elif was:
+            # Those that nobody has asked for since their health changed may be well again.
+            for numbers in self._fallen.values():
+                numbers -= {n for n in numbers if not self.answers[n].current(health)}
+        if rule and rule not in told:
+            self.ledger.tell(self.policy.name, self.family, rule)
+        elif told and not any(self._fallen.values()):
+            self.ledger.tell(self.policy.name, self.family, "")
 
     def choose(self, ready: Ready, dice: EngineDice) -> Packed:
         """The answer of one query."""

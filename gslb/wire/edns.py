@@ -41,19 +41,22 @@ class ClientSubnet:
 
 @dataclass(frozen=True, slots=True)
 class Edns:
-    """The OPT record of a query. `size` is at least 512 (RFC 6891 section 6.2.3)."""
+    """The OPT record of a query. `size` is at least 512 (RFC 6891 section 6.2.3).
+
+    `readable` is False if an option is malformed; the reply to that is FORMERR, with OPT.
+    """
 
     size: int
     version: int
     do: bool
     subnet: ClientSubnet | None
+    readable: bool = True
 
 
 def parse_opt(packet: bytes, offset: int) -> tuple[Edns, int]:
     """(Edns, offset after it) of the OPT record whose root owner name is at `offset`.
 
-    Raises FormatError for a cut record, an option that overruns, a bad client subnet. Of
-    two client subnets the first counts.
+    Raises FormatError for a cut record.
     """
     end = len(packet)
     if offset + 11 > end:
@@ -65,6 +68,20 @@ def parse_opt(packet: bytes, offset: int) -> tuple[Edns, int]:
     stop = at + length
     if stop > end:
         raise FormatError("OPT record is longer than the message", at)
+    subnet, readable = None, True
+    if version == 0:  # options of a version we do not speak are not looked into (RFC 6891 6.1.3)
+        try:
+            subnet = _find_subnet(packet, at, stop)
+        except FormatError:
+            readable = False
+    return Edns(max(size, MIN_SIZE), version, bool(flags & DO), subnet, readable), stop
+
+
+def _find_subnet(packet: bytes, at: int, stop: int) -> ClientSubnet | None:
+    """The client subnet among the options from `at` to `stop`; of two the first counts.
+
+    Raises FormatError for an option that overruns, a bad client subnet.
+    """
     subnet: ClientSubnet | None = None
     while at < stop:
         if at + 4 > stop:
@@ -73,11 +90,10 @@ def parse_opt(packet: bytes, offset: int) -> tuple[Edns, int]:
         option_end = at + 4 + (packet[at + 2] << 8 | packet[at + 3])
         if option_end > stop:
             raise FormatError("EDNS option is longer than its record", at)
-        # Options of an EDNS version we do not speak are not looked into (RFC 6891 6.1.3).
-        if code == CLIENT_SUBNET and subnet is None and version == 0:
+        if code == CLIENT_SUBNET and subnet is None:
             subnet = parse_subnet(packet[at + 4 : option_end])
         at = option_end
-    return Edns(max(size, MIN_SIZE), version, bool(flags & DO), subnet), stop
+    return subnet
 
 
 def parse_subnet(data: bytes) -> ClientSubnet:

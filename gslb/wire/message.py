@@ -67,6 +67,8 @@ def parse_query(packet: bytes) -> Query | None:
         edns = _find_opt(packet, end + 4)
         if edns is not None and edns.version:
             rcode = BADVERS
+        elif edns is not None and not edns.readable:
+            rcode = FORMERR
     except FormatError:
         rcode = FORMERR
     return Query(

@@ -175,4 +175,5 @@ def test_a_second_signal_stops_at_once(running: Running) -> None:
     running.signal(signal.SIGTERM)
     running.signal(signal.SIGINT)
     assert running.process is not None
-    assert running.process.wait(10) in (0, 130)
+    # The first may have done its work already; then the second finds Python about to end.
+    assert running.process.wait(10) in (0, 130, -signal.SIGINT)

@@ -119,7 +119,12 @@ def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path):
         (
             "a: 'b\n",
             ":2:1: error: not YAML: found unexpected end of stream"
-            " (while scanning a quoted scalar)",
+            " (while scanning a quoted scalar that begins in line 1)",
+        ),
+        (
+            "a:\n\tb: 1\n",
+            ":2:1: error: not YAML: found character that cannot start any token"
+            " (while scanning for the next token); indent with spaces, not with tabs",
         ),
     ],
 )

@@ -45,7 +45,6 @@ CASES = [
     (
         "port: 8080",
         "prot: 8080",
-        '10:8: check "web": "port" is missing',
         '10:22: check "web": unknown key "prot"; did you mean "port"?',
     ),
     (
@@ -62,12 +61,12 @@ CASES = [
     (
         "web: [web-fra, web-iad]",
         "web: [a]\n  a: [b]\n  b: [web-fra, a, web-iad]",
-        '17:16: policy "b": policies in a circle: a → b → a',
+        '17:16: policy "b": policies in a circle: a → b → a; take one of the names out',
     ),
     (
         "web: [web-fra, web-iad]",
         "web: [web-fra, web-iad, web]",
-        '15:27: policy "web": policies in a circle: web → web',
+        '15:27: policy "web": policies in a circle: web → web; take one of the names out',
     ),
     (
         "web: [web-fra, web-iad]",
@@ -89,7 +88,7 @@ CASES = [
     (
         "web: [web-fra, web-iad]",
         "web: { routes: [{ to: web-fra }, { to: web-iad }] }",
-        '15:19: policy "web": the catch-all route is not the last; move it to the end',
+        '15:19: policy "web": the catch-all route is not the last; keep only the last',
     ),
     (
         "web: [web-fra, web-iad]",
@@ -138,7 +137,7 @@ CASES = [
     (
         "web: [web-fra, web-iad]",
         "web: { nearest: [web-fra, web-iad], bias: { web: 10 } }",
-        '15:47: policy "web": bias: unknown child "web"',
+        '15:47: policy "web": bias: unknown child "web"; known here: web-fra and web-iad',
     ),
     (
         "web: [web-fra, web-iad]",
@@ -153,12 +152,12 @@ CASES = [
     (
         "web: [web-fra, web-iad]",
         "web: { round_robin: web-fra }\n  x: [web-fra, web-iad]",
-        '15:23: policy "web": "web-fra" is not a list',
+        '15:23: policy "web": "web-fra" is not a list; write [web-fra]',
     ),
     (
         "web: [web-fra, web-iad]",
         "web: { sticky: [web-fra, web-iad, web-fra] }",
-        '15:18: policy "web": sticky: "web-fra" stands twice; write it once',
+        '15:37: policy "web": sticky: "web-fra" stands twice; write it once',
     ),
     (
         "web: [web-fra, web-iad]",
@@ -170,11 +169,7 @@ CASES = [
         "web: [web-fra, web-iad]",
         "web: { routes: [{ from: dach, to: web-fra }, { from: dach, to: web-iad },"
         " { to: web-fra }] }",
-        '15:56: policy "web": AT is in route 1 too, with a different to;'
-        " take it out of one of the client groups",
-        '15:56: policy "web": CH is in route 1 too, with a different to;'
-        " take it out of one of the client groups",
-        '15:56: policy "web": DE is in route 1 too, with a different to;'
+        '15:56: policy "web": DE (and 2 more) is in route 1 too, with a different to;'
         " take it out of one of the client groups",
     ),
     (
@@ -258,7 +253,7 @@ CASES = [
     (
         "[203.0.113.0/24]",
         "[203.0.113.0/33]",
-        '4:12: client group "office": "203.0.113.0/33" is not a network; as 192.0.2.0/24',
+        '4:12: client group "office": "203.0.113.0/33" is not a network; write it as 192.0.2.0/24',
     ),
     (
         "[203.0.113.0/24]",
@@ -284,7 +279,7 @@ CASES = [
         '15:44: policy "web": weight 0.5 is out of range; a whole number from 0 to 1000000',
         '15:51: policy "web": weighted: "weight" is missing',
         '15:68: policy "web": weighted: "web-fra" has no weight;'
-        " write {to: NAME, weight: N}, or a mapping of names to weights",
+        " write { NAME: WEIGHT, … }, or { to: NODE, weight: N }",
         '15:77: policy "web": weighted: "to" is missing',
     ),
     (
@@ -307,7 +302,7 @@ CASES = [
     (
         "[192.0.2.10]",
         "192.0.2.10",
-        '12:54: pool "web-fra": endpoints: "192.0.2.10" is not a list',
+        '12:54: pool "web-fra": endpoints: "192.0.2.10" is not a list; write [192.0.2.10]',
     ),
     (
         "[192.0.2.10]",
@@ -349,7 +344,8 @@ CASES = [
     (
         "{ datacenter: fra, check: web, endpoints: [192.0.2.10] }",
         "\n    endpoints:\n    - 2001:db8::\n    - 192.0.2.10",
-        '14:7: pool "web-fra": endpoint a mapping is not an IP address; quote it: "2001:db8::"',
+        '14:7: pool "web-fra": endpoint is a mapping to YAML, not an address;'
+        ' quote it: "2001:db8::"',
     ),
     (
         "[192.0.2.10]",
@@ -434,7 +430,11 @@ CASES = [
         " write it as 500ms, 5s, 2m, 1h or 7d",
     ),
     ("port: 8080", "port: 0", '10:28: check "web": port: 0 is below 1'),
-    ("port: 8080", "port: '80'", '10:28: check "web": port: "80" is not a whole number'),
+    (
+        "port: 8080",
+        "port: '80'",
+        '10:28: check "web": port: "80" is not a whole number; take the quotes away',
+    ),
     ("port: 8080", "port: true", '10:28: check "web": port: true is not a whole number'),
     (
         "port: 8080",
@@ -486,7 +486,7 @@ CASES = [
     (
         "at: [50.11, 8.68]",
         "at: [50.11]",
-        '6:14: data center "fra": at: a list is no pair of coordinates;'
+        '6:14: data center "fra": at: [50.11] is no pair of coordinates;'
         " write [latitude, longitude]",
     ),
     (
@@ -514,7 +514,7 @@ CASES = [
     (
         "clients:\n  dach: [DE, AT, CH]\n  office: [203.0.113.0/24]\n",
         "clients: [DE]\n",
-        "2:10: clients: a list is not a mapping of keys to values",
+        "2:10: clients: [DE] is not a mapping of keys to values",
     ),
     ("geo: {", "geo: 7 #", "1:6: geo: 7 is not a mapping of keys to values"),
     # tests
@@ -551,7 +551,7 @@ CASES = [
         "16:13: server: udp_size: 100 is below 512",
         "17:16: server: tcp.idle: 10 has no unit; write 10s, or with ms, m, h or d",
         '17:20: server: unknown key "pipelin"; did you mean "pipeline"?',
-        '18:14: server: ecs_from: "here" is not a network; as 192.0.2.0/24',
+        '18:14: server: ecs_from: "here" is not a network; write it as 192.0.2.0/24',
         "19:10: server: state: 5 is not text; quote it",
     ),
     (
@@ -575,18 +575,22 @@ CASES = [
         " 10.1.0.0/16: { country: D, at: [0, 0] },\n"
         "    10.2.0.0/16: { country: DE, subdivision: FR-IDF }, '2001:db8::/80': { country: DE },\n"
         "    192.0.2.0/24: { country: DE }, 192.0.2.0/024: { county: DE } } }",
-        "1:51: geo: max_scope: a list is not a pair of prefix lengths;"
+        "1:51: geo: max_scope: [33, 56] is not a pair of prefix lengths;"
         " write [IPv4, IPv6], at most [32, 64]",
         '1:75: geo: table_memory: "much" is not a size; write it as 64KiB or 256MiB',
         '2:16: override "10.0.0.0/8": says nothing; add `country:` or `at:`',
-        '2:32: override "10.0.0.0/33": "10.0.0.0/33" is not a network; as 192.0.2.0/24',
+        '2:32: override "10.0.0.0/33": "10.0.0.0/33" is not a network; write it as 192.0.2.0/24',
         '2:77: override "10.1.0.0/16": unknown country "D"; ISO 3166-1 has two letters, as DE',
         '3:5: override "10.2.0.0/16": FR-IDF is not in DE',
         '3:56: override "2001:db8::/80": 2001:db8::/80 is longer than /64;'
         " name the /64: 2001:db8::/64",
         '4:36: override "192.0.2.0/024": the network stands twice',
     ),
-    ("policies:\n", "zones: [a]\npolicies:\n", "14:8: zones: a list is not a folder; as zones/"),
+    (
+        "policies:\n",
+        "zones: [a]\npolicies:\n",
+        "14:8: zones: [a] is not a folder; write the folder, as zones/",
+    ),
     # options
     (
         "web: [web-fra, web-iad]",
@@ -610,6 +614,102 @@ CASES = [
         "known here: check, datacenter, min_healthy and pick",
         '12:3: defaults: unknown key "pols"; did you mean "pools"?',
     ),
+    # one mistake is one problem
+    ("pools:\n", "pool:\n", '11:1: unknown key "pool"; did you mean "pools"?'),
+    ("policies:\n", "polices:\n", '14:1: unknown key "polices"; did you mean "policies"?'),
+    (
+        "datacenters:\n",
+        "datacentres:\n",
+        '5:1: unknown key "datacentres"; did you mean "datacenters"?',
+    ),
+    (
+        "  web: { type: http, port: 8080 }",
+        "  web:http",
+        "10:3: checks: \"web:http\" is not a mapping of keys to values; write a space after ':'",
+    ),
+    (
+        "web-iad]",
+        "w i]\n  w i: [web-iad]",
+        '16:3: policy: "w i" is not a name; use up to 63 letters, digits, -, _ and .',
+    ),
+    ("type: http,", "typ: http,", '10:10: check "web": unknown key "typ"; did you mean "type"?'),
+    (
+        "endpoints: [192.0.2.10]",
+        "endpoint: [192.0.2.10]",
+        '12:43: pool "web-fra": unknown key "endpoint"; did you mean "endpoints"?',
+    ),
+    (
+        "web: [web-fra, web-iad]",
+        "web: { routes: [{ form: dach, to: web-fra }, { to: web-iad }] }",
+        '15:21: policy "web": route 1: unknown key "form"; did you mean "from"?',
+    ),
+    (
+        "web: [web-fra, web-iad]",
+        "web: { routes: [web-fra, web-iad] }",
+        '15:19: policy "web": "web-fra" is not a route; write { from: GROUP, to: NODE }',
+    ),
+    (
+        "web: [web-fra, web-iad]",
+        "web: { weighted: [web-fra, web-iad] }",
+        '15:21: policy "web": weighted: "web-fra" has no weight;'
+        " write { NAME: WEIGHT, … }, or { to: NODE, weight: N }",
+    ),
+    (
+        "web: [web-fra, web-iad]",
+        "web: { weighted: [{ to: web-fra, wieght: 1 }, { to: web-iad, weight: 1 }] }",
+        '15:36: policy "web": weighted: unknown key "wieght"; did you mean "weight"?',
+    ),
+    # what is known is listed where it is little
+    (
+        "datacenter: fra",
+        "datacenter: Bonn",
+        '12:26: pool "web-fra": unknown data center "Bonn"; known here: fra and iad',
+    ),
+    (
+        "web: [web-fra, web-iad]",
+        "web: [web-fra, web-iad, web2]",
+        '15:27: policy "web": unknown pool "web2"; known here: web-fra and web-iad',
+    ),
+    (
+        "web: [web-fra, web-iad]",
+        "web: { failover: [web-fra, web-iad], when_all_down: [web-fra] }",
+        '15:55: policy "web": when_all_down: [web-fra] is not text',
+    ),
+    # ports
+    (
+        "type: http, port: 8080",
+        "type: tcp",
+        '10:3: check "web": "port" is missing; endpoint "192.0.2.10" of pool "web-fra" needs it',
+    ),
+    ("type: http, port: 8080", "type: https"),
+    # addresses that YAML takes for something else
+    (
+        "[203.0.113.0/24]",
+        "\n    - 2001:db8::",
+        '5:7: client group "office": an address is a mapping to YAML; quote it: "2001:db8::"',
+    ),
+    (
+        "[192.0.2.10]",
+        "['::1']",
+        '12:55: pool "web-fra": endpoint "::1" may not be probed: ::1 is in ::1/128 (loopback);'
+        ' allow it with `probe.allow: ["::1/128"]`',
+    ),
+    # single values, nothings and times that are none
+    (
+        "geo: {",
+        "server: { listen: 53 }\ngeo: {",
+        "1:19: server: listen: 53 is not an address and a port;"
+        ' write it as "127.0.0.1:5300" or "[::1]:5300"',
+    ),
+    ("geo: {", "server: { ecs_from: 10.0.0.0/8, tcp: , limits: }\ngeo: {"),
+    (
+        "geo: {",
+        "server: { tcp: { idle: 0s } }\ngeo: {",
+        '1:24: server: tcp.idle: "0s" is no time at all; write 1ms or more',
+    ),
+    ("port: 8080", "interval: ", '10:33: check "web": interval: has no value'),
+    ("port: 8080", "tags: web", '10:28: check "web": tags: "web" is not a list; write [web]'),
+    ("geo: {", "zones:\ngeo: {", "1:7: zones: has no value; write the folder, as zones/"),
 ]
 
 
@@ -678,7 +778,7 @@ def test_what_a_later_release_brings_is_told_apart_from_a_typing_error(
 def test_a_broken_probe_section_is_not_complained_of_at_every_endpoint(tmp_path):
     text = edited(SMALL, "[192.0.2.10]", "[127.0.0.1]") + "probe: { allow: [here] }\n"
     assert said(read(tmp_path, text), "error") == [
-        '16:18: probe: allow: "here" is not a network; as 192.0.2.0/24'
+        '16:18: probe: allow: "here" is not a network; write it as 192.0.2.0/24'
     ]
 
 
@@ -687,7 +787,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_files(tmp_path):
     reading = read(tmp_path, text, "www 30 STEER wep\nsub A nonsense\n")
     places = [(p.where.file.endswith(".zone"), p.where.line) for p in reading.problems]
     assert places == sorted(places)
-    assert [line for zone, line in places if not zone] == [6, 10, 13, 15]
+    assert [line for zone, line in places if not zone] == [6, 10, 15]
     assert len([line for zone, line in places if zone]) >= 2
 
 
@@ -743,3 +843,24 @@ def test_a_check_that_is_broken_is_still_known(tmp_path):
 def test_a_pool_that_is_broken_is_still_known(tmp_path):
     errors = said(read(tmp_path, edited(SMALL, "[192.0.2.10]", "[a b]")), "error")
     assert errors == ['12:55: pool "web-fra": endpoint "a b" is not an IP address']
+
+
+def test_a_tcp_check_needs_no_port_where_every_endpoint_has_one(tmp_path):
+    text = edited(SMALL, "type: http, port: 8080", "type: tcp")
+    text = edited(text, "[192.0.2.10]", "[{ ipv4: 192.0.2.10, check_port: 25 }]")
+    text = edited(text, "[198.51.100.10]", "[{ ipv4: 198.51.100.10, check_port: 26 }]")
+    assert said(read(tmp_path, text)) == []
+
+
+def test_what_a_mistake_brings_about_is_not_complained_of(tmp_path):
+    misspelt = edited(SMALL, "[web-fra, web-iad]", "[web-fra, web-iat]")
+    assert len(said(read(tmp_path, misspelt))) == 1  # and not that nobody uses web-iad
+    broken = edited(SMALL, "asn: asn.mmdb }", "asn: asn.mmdb, max_scope: 24 }")
+    assert len(said(read(tmp_path, broken))) == 1  # and not that dach needs a database
+    unchecked = edited(SMALL, "port: 8080", "port: no")
+    assert len(said(read(tmp_path, unchecked))) == 1  # and not that www has no check
+    pick = edited(SMALL, "datacenter: fra,", "datacenter: fra, pick: any,")
+    pick += (
+        "tests: [{ ask: www.gslb.example.com A, from: 192.0.2.1, down: 192.0.2.10, expect: [] }]"
+    )
+    assert len(said(read(tmp_path, pick))) == 1  # and not that the endpoint is unknown

@@ -389,6 +389,26 @@ def test_problems_name_the_files_as_they_were_named(tmp_path, monkeypatch):
     assert "zones/gslb.example.com.zone" in files
 
 
+def test_paths_begin_in_the_folder_where_gslb_yaml_is_named(tmp_path, monkeypatch):
+    write(tmp_path, SMALL)
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "gslb.yaml").symlink_to("../gslb.yaml")
+    (tmp_path / "link" / "zones").symlink_to("../zones")
+    monkeypatch.chdir("/")
+    for folder in (tmp_path, tmp_path / "link"):
+        settings = read_configuration(str(folder / "gslb.yaml")).config.settings
+        assert settings.state == str(folder / "state")
+        assert settings.geo.city == str(folder / "city.mmdb")
+
+
+def test_http_and_https_have_their_usual_ports(tmp_path):
+    text = edited(
+        SMALL, "web: { type: http, port: 8080 }", "web: { type: http }\n  s: { type: https }"
+    )
+    checks = config_of(tmp_path, text).checks
+    assert (checks["web"].port, checks["s"].port) == (80, 443)
+
+
 def test_a_zones_folder_that_is_not_there_is_one_problem_among_the_others(tmp_path):
     path = tmp_path / "gslb.yaml"
     path.write_text(SMALL.replace("web-iad]", "web-iae]"), "utf-8")

@@ -46,6 +46,8 @@ ERRORS = [
     ("c CNAME ns1\nc TXT x\n", 6, "CNAME beside TXT; a CNAME stands alone"),
     ("@ CNAME ns1\n", 6, "CNAME beside NS, SOA"),
     ("c CNAME ns1\nc CNAME ns1.example.net.\n", 7, "2 CNAME records where 1 may be"),
+    ("c CNAME ns1\nc CNAME NS1\n", 7, "2 CNAME records where 1 may be"),
+    (HEAD.splitlines()[1] + "\n", 6, "2 SOA records where 1 may be"),
     ("b.test. A 192.0.2.1\n", 6, '"b.test" A: is outside the zone "a.test"'),
     ("xa.test. A 192.0.2.1\n", 6, '"xa.test" A: is outside the zone "a.test"'),
     ("$GENERATE 1-9 a$.b.test. A 192.0.2.1\n", 6, "is outside the zone"),

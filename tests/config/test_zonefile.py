@@ -122,6 +122,7 @@ COMPLAINTS = [
     ("SOA ns1 h 1 2 3 4 5", 5, 'unknown type "ns1"', "the owner is missing"),
     ("  $TTL 5", 3, 'unknown type "$TTL"', "a directive begins in the first column"),
     ("www 99999999999 A ::1", 5, '"99999999999" is neither a TTL nor', "a TTL is at most"),
+    ("www 30x A ::1", 5, '"30x" is neither a TTL nor a type', "with units as in 1h30m"),
     ("www CH A 192.0.2.1", 5, '"CH": only the class IN is served', "leave the class out"),
     ("www 3000000000 A 192.0.2.1", 18, "the TTL 3000000000 is above 2147483647", "write less"),
     ("a..b A 192.0.2.1", 1, 'the name "a..b" has an empty label', "write one dot"),

@@ -184,6 +184,7 @@ def test_includes_that_multiply_run_out_of_budget(load, monkeypatch):
     [
         (b"", 0, 0, "is empty"),
         (b" \n\n", 0, 0, "is empty"),
+        (b"; nothing yet\n$TTL 60\n", 0, 0, "has no record"),
         (b"\x7fELF\x00\x00", 1, 1, "is not text"),
         (HEAD.encode() + b"a TXT \x00", 6, 7, "is not text"),
         (HEAD.encode() + b"a TXT \xff", 6, 7, "is not UTF-8"),
@@ -250,7 +251,7 @@ def test_a_file_name_of_any_octets_is_told_so_that_it_can_be_printed(tmp_path):
 
 
 def test_a_zone_without_an_soa_is_told_whatever_its_file_is_called(tmp_path):
-    (tmp_path / "a..b.zone").write_text("; only a comment\n")
+    (tmp_path / "a..b.zone").write_text("$ORIGIN x.test.\nx 60 TXT x\n")
     (problem,) = read_zones(str(tmp_path), Limits()).problems
     assert problem.what == "has no SOA record"
 

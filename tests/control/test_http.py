@@ -24,7 +24,7 @@ def explain(name, rrtype, client, down):
 
 SUPPLIERS = Suppliers(
     ready=lambda: True,
-    metrics=lambda: (b"gslb_up 1\n", "text/plain; version=0.0.4; charset=utf-8"),
+    metrics=lambda: ([b"gslb_up", b"", b" 1\n"], "text/plain; version=0.0.4; charset=utf-8"),
     explain=explain,
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gslb.core.decide import Choice, Offer, Outcome, Trace, answer_ttl, evaluate
+from gslb.core.decide import Choice, Offer, Outcome, answer_ttl, evaluate
 from gslb.core.health import AddressHealth, Health, Slot, State, all_unknown, with_addresses
 from gslb.core.policy import (
     Child,
@@ -11,18 +11,13 @@ from gslb.core.policy import (
     Nearest,
     Node,
     Policy,
-    PoolNode,
-    RoundRobin,
     Route,
     Routes,
-    Sticky,
     Weighted,
     walk,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sample import BY_NAME, FRA, GATE, LEAVES, LIST, NEAR, POOLS, SPLIT, children, endpoint, pool
+from sample import BY_NAME, GATE, LEAVES, LIST, NEAR, POOLS, SPLIT, children
 
 FRESH = all_unknown(POOLS)
 DOWN = AddressHealth(State.DOWN)
@@ -160,6 +155,156 @@ def test_a_shared_inner_policy_is_walked_once() -> None:
     assert decide(node, health=down("web-fra", "web-iad"), last_resort="nodata").branch is None
 
 
+# ---- fences, standby and `take` -------------------------------------------------------
+
+FENCED = Routes(210, (Route("office", Child("web-fra", LEAVES["web-fra"]), fence=True),))
+BEHIND = {210: (0,)}  # the client of FENCED
+
+
+def test_a_standby_branch_is_not_looked_at_while_others_are_available() -> None:
+    tree = Weighted(200, children("web-fra", "web-iad", "web-nrt"), (1, 0, 0))
+    outcome = decide(tree)
+    assert (pools_of(outcome.branch), outcome.read) == (("web-fra",), (0,))
+
+
+def test_the_health_of_a_standby_branch_does_not_shorten_the_ttl() -> None:
+    tree = Weighted(200, children("web-fra", "web-iad"), (1, 0))
+    assert decide(tree, health=flipping("web-iad", 5.0)).flip_s is None
+
+
+def test_a_fence_below_a_standby_branch_ends_nothing_while_others_are_available() -> None:
+    gate = Child("gate", FENCED)
+    tree = Weighted(200, (*children("web-iad"), gate), (1, 0))
+    outcome = decide(tree, BEHIND, down("web-fra"))
+    assert (pools_of(outcome.branch), outcome.rule) == (("web-iad",), "")
+    outcome = decide(tree, BEHIND, down("web-fra", "web-iad"), last_resort="nodata")
+    assert outcome.rule == "nodata"
+
+
+def test_a_fence_among_drawn_branches_ends_the_decision() -> None:
+    tree = Weighted(200, (*children("web-iad"), Child("gate", FENCED)), (1, 1))
+    outcome = decide(tree, BEHIND, down("web-fra"))
+    assert (pools_of(outcome.branch), outcome.rule) == (("web-fra",), "ignore_probes")
+
+
+def test_a_fence_met_for_a_second_child_does_not_take_the_first_one_away() -> None:
+    tree = Failover(200, (*children("web-iad"), Child("gate", FENCED), *children("web-nrt")))
+    for take in (1, 2, 3):
+        outcome = decide(tree, BEHIND, down("web-fra"), take=take)
+        assert (pools_of(outcome.branch), outcome.rule) == (("web-iad",), "")
+
+
+def test_the_innermost_fence_holds_the_last_resort() -> None:
+    inner = Routes(
+        220,
+        (
+            Route("office", Child("web-iad", LEAVES["web-iad"]), fence=True),
+            Route(None, Child("web-nrt", LEAVES["web-nrt"])),
+        ),
+    )
+    outer = Routes(
+        221,
+        (
+            Route("office", Child("inner", inner), fence=True),
+            Route(None, Child("web-fra", LEAVES["web-fra"])),
+        ),
+    )
+    treatment = {220: (0, 1), 221: (0, 1)}
+    outcome = decide(outer, treatment, down("web-iad"))
+    assert (pools_of(outcome.branch), outcome.rule) == (("web-iad",), "ignore_probes")
+    taken = down("web-iad", how=AddressHealth(State.UP, "drain"))
+    outcome = decide(outer, treatment, taken)
+    assert (pools_of(outcome.branch), outcome.rule) == (("web-iad",), "ignore_all")
+
+
+def test_take_is_for_the_first_choosing_node_below_nested_routes() -> None:
+    inner = Routes(220, (Route(None, Child("list", LIST)),))
+    outer = Routes(221, (Route(None, Child("inner", inner)),))
+    branch = decide(outer, {220: (0,), 221: (0,)}, take=2).branch
+    assert isinstance(branch, Choice)
+    assert (branch.names, branch.take) == (("web-fra", "web-iad"), 2)
+
+
+def test_take_does_not_reach_below_the_first_choosing_node() -> None:
+    tree = Failover(200, (Child("list", LIST),))
+    assert pools_of(decide(tree, take=2).branch) == ("web-fra",)
+
+
+def test_a_node_met_with_and_without_take_keeps_both_answers_apart() -> None:
+    """The same list is the first choosing node of one route and lies deeper in another."""
+    deeper = Failover(230, (Child("list", LIST), *children("web-nrt")))
+    tree = Routes(231, (Route("office", Child("deeper", deeper)), Route(None, Child("list", LIST))))
+    both = decide(tree, {231: (0, 1)}, take=2).branch
+    assert isinstance(both, Choice)
+    assert both.names == ("list", "web-nrt")
+    alone = decide(tree, {231: (1,)}, take=2).branch
+    assert isinstance(alone, Choice)
+    assert alone.names == ("web-fra", "web-iad")
+
+
+def test_take_is_filled_up_from_standby_only_as_far_as_needed() -> None:
+    names = ("web-fra", "web-iad", "web-nrt", "sorry")
+    tree = Weighted(200, children(*names), (2, 1, 0, 0))
+    for take, wanted in ((1, names[:2]), (2, names[:2]), (3, names[:3]), (9, names)):
+        branch = decide(tree, take=take).branch
+        assert isinstance(branch, Choice)
+        assert branch.names == wanted
+    branch = decide(tree, health=down("web-fra"), take=2).branch
+    assert isinstance(branch, Choice)
+    assert (branch.names, branch.weights) == (("web-iad", "web-nrt"), (1, 0))
+
+
+# ---- the last resort ------------------------------------------------------------------
+
+
+def test_a_named_pool_gives_what_is_up_before_what_is_not() -> None:
+    """Drained endpoints stay out as long as anything else is left (health.md, Overrides)."""
+    fra = BY_NAME["web-fra"]
+    drain = AddressHealth(State.UP, "drain")
+    for states, wanted in (
+        ((DOWN, AddressHealth(State.UP)), [1]),
+        ((DOWN, drain), [0]),
+        ((drain, drain), [0, 1]),
+        ((DOWN, DOWN), [0, 1]),
+    ):
+        health = with_addresses(
+            down("web-iad"), {Slot(fra.index, n, 4): state for n, state in enumerate(states)}
+        )
+        outcome = decide(LEAVES["web-iad"], health=health, last_resort="pool", last_pool=fra)
+        assert isinstance(outcome.branch, Offer)
+        assert ([index for index, _ in outcome.branch.offered], outcome.rule) == (wanted, "pool")
+
+
+def test_a_client_out_of_everybodys_reach_gets_a_pool_that_is_up() -> None:
+    outcome = decide(NEAR, {100: ()}, down("web-fra"))
+    assert (pools_of(outcome.branch), outcome.rule) == (("web-iad",), "any")
+
+
+def test_the_pool_of_the_last_resort_gives_a_policy_no_family() -> None:
+    policy = Policy("p", LEAVES["old"], last_resort="pool", last_pool=BY_NAME["sorry"])
+    assert (policy.has(4), policy.has(6)) == (True, False)
+
+
+def test_a_named_pool_without_the_family_leaves_the_other_passes() -> None:
+    outcome = decide(
+        LEAVES["web-iad"],
+        health=down("web-iad"),
+        family=6,
+        last_resort="pool",
+        last_pool=BY_NAME["old"],
+    )
+    assert (pools_of(outcome.branch), outcome.rule) == (("web-iad",), "ignore_probes")
+
+
+def test_the_options_of_an_inner_policy_are_not_read() -> None:
+    """A policy used inside another is just its node."""
+    inner = Policy("inner", LIST, answers=1, take=2, last_resort="nodata", ttl_min_s=1)
+    outer = Policy("outer", inner.node)
+    nothing = down("web-fra", "web-iad")
+    assert evaluate(outer, {}, 4, nothing).rule == "ignore_probes"
+    assert not isinstance(evaluate(outer, {}, 4, FRESH).branch, Choice)
+
+
 # ---- TTL --------------------------------------------------------------------------------
 
 
@@ -209,107 +354,25 @@ def test_the_last_resort_has_the_least_ttl() -> None:
     assert answer_ttl(Policy("p", LIST), 60, outcome)[0] == 15
 
 
-# ---- properties -------------------------------------------------------------------------
-
-SIX = tuple(
-    pool(n, f"p{n}", endpoint(f"192.0.2.{n + 1}"), endpoint(f"198.51.100.{n + 1}"), datacenter=FRA)
-    for n in range(6)
-)
+def test_nodata_has_the_records_ttl_because_the_soa_is_cut_to_that() -> None:
+    outcome = decide(LIST, health=down("web-fra", "web-iad"), last_resort="nodata")
+    assert answer_ttl(Policy("p", LIST), 60, outcome)[0] == 60
 
 
-@st.composite
-def trees(draw: st.DrawFn) -> tuple[Node, dict[int, tuple[int, ...]]]:
-    """A tree over six pools and a treatment that fits it."""
-    counter = iter(range(1000, 9999))
-    treatment: dict[int, tuple[int, ...]] = {}
-
-    def node(depth: int) -> Node:
-        if depth == 0 or draw(st.integers(0, 3)) == 0:
-            chosen = draw(st.sampled_from(SIX))
-            return PoolNode(chosen.index, chosen)
-        number = next(counter)
-        size = draw(st.integers(1, 3))
-        below = tuple(Child(f"c{n}", node(depth - 1)) for n in range(size))
-        weights = tuple(draw(st.lists(st.integers(0, 3), min_size=size, max_size=size)))
-        match draw(st.integers(0, 5)):
-            case 0:
-                return Failover(number, below)
-            case 1:
-                return RoundRobin(number, below)
-            case 2:
-                return Weighted(number, below, weights)
-            case 3:
-                return Sticky(number, below, weights, "p")
-            case 4:
-                treatment[number] = tuple(draw(st.permutations(range(size))))
-                return Nearest(number, below, (0,) * size)
-            case _:
-                fenced = [Route("g", child, draw(st.booleans())) for child in below[:-1]]
-                routes = (*fenced, Route(None, below[-1]))
-                treatment[number] = (*draw(st.permutations(range(size - 1))), size - 1)
-                return Routes(number, routes)
-
-    return node(3), treatment
+def test_only_the_family_asked_for_shortens_the_ttl() -> None:
+    assert decide(LIST, health=flipping("web-fra", 5.0), family=6).flip_s is None
 
 
-@st.composite
-def healths(draw: st.DrawFn) -> Health:
-    changes = {
-        Slot(pool_index, index, 4): AddressHealth(
-            draw(st.sampled_from(State)), draw(st.sampled_from(["", "", "", "up", "down", "drain"]))
-        )
-        for pool_index in range(6)
-        for index in range(2)
-    }
-    return with_addresses(all_unknown(SIX), changes)
+def test_under_nearest_only_what_is_nearer_than_the_answer_shortens_the_ttl() -> None:
+    nearer = {100: (1, 0, 2)}
+    health = flipping("web-iad", 5.0, State.DOWN)
+    assert decide(NEAR, nearer, health).flip_s == 5.0
+    assert decide(NEAR, nearer, flipping("web-fra", 5.0)).flip_s is None
 
 
-@given(trees(), healths(), st.integers(1, 3))
-def test_serving_and_explaining_are_the_same_decision(tree, health, take) -> None:
-    node, treatment = tree
-    policy = Policy("p", node, take=take)
-    trace = Trace()
-    assert evaluate(policy, treatment, 4, health) == evaluate(policy, treatment, 4, health, trace)
-    assert trace.visits
-
-
-@given(trees(), healths())
-def test_an_answer_is_always_better_than_none(tree, health) -> None:
-    node, treatment = tree
-    assert evaluate(Policy("p", node), treatment, 4, health).branch is not None
-
-
-@given(trees(), healths())
-def test_an_ordinary_answer_holds_nothing_that_is_down(tree, health) -> None:
-    node, treatment = tree
-    outcome = evaluate(Policy("p", node, last_resort="nodata"), treatment, 4, health)
-
-    def check(branch) -> None:
-        if isinstance(branch, Offer):
-            for index, weight in branch.offered:
-                address = health.pools[branch.pool.index].ipv4[index]
-                assert weight > 0
-                assert address.usable(1)
-        else:
-            for child in branch.branches:
-                check(child)
-
-    if outcome.branch is not None:
-        check(outcome.branch)
-
-
-@given(trees(), healths(), healths())
-def test_health_that_was_not_read_does_not_matter(tree, health, other) -> None:
-    node, treatment = tree
-    policy = Policy("p", node)
-    outcome = evaluate(policy, treatment, 4, health)
-    mixed = Health(
-        tuple(
-            health.pools[index] if index in outcome.read else other.pools[index]
-            for index in range(6)
-        )
-    )
-    assert evaluate(policy, treatment, 4, mixed) == outcome
+def test_every_branch_that_may_be_drawn_shortens_the_ttl() -> None:
+    assert decide(SPLIT, health=flipping("web-nrt", 5.0)).flip_s == 5.0
+    assert decide(SPLIT, health=flipping("web-nrt", 5.0, State.DOWN)).flip_s == 5.0
 
 
 def test_walk_visits_each_node_once() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections import Counter
 from random import Random
 
@@ -80,6 +82,62 @@ def test_fewer_answers_than_take_use_the_first_children() -> None:
     assert draw(node, 4, 1, 2, dice()) == ((1, 0),)
 
 
+def test_a_child_with_fewer_records_leaves_its_slots_to_the_others() -> None:
+    three = pool(0, "t", *(endpoint(f"192.0.2.{n}") for n in (1, 2, 3)))
+    node = choice("ordered", IAD, Offer(5, three, ((0, 1), (1, 1), (2, 1))), NRT, take=3)
+    assert [p for p, _ in draw(node, 4, 4, 3, dice())] == [1, 0, 0, 2]
+    assert [p for p, _ in draw(node, 4, 0, 3, dice())] == [1, 0, 0, 0, 2]
+
+
+def test_children_that_lead_to_one_pool_fill_the_answer_without_a_double() -> None:
+    node = choice("ordered", FRA, FRA, IAD, take=3)
+    for seed in range(20):
+        picks = draw(node, 4, 3, 3, dice(seed))
+        assert len(set(picks)) == len(picks) == 3
+
+
+def test_one_address_in_two_pools_is_one_record() -> None:
+    here, there = (
+        Offer(n, pool(n, f"p{n}", endpoint("192.0.2.1"), endpoint(f"192.0.2.{n}")), offered)
+        for n, offered in ((7, ((0, 1),)), (8, ((0, 1), (1, 1))))
+    )
+    node = choice("ordered", here, there, take=2)
+    for seed in range(20):
+        assert draw(node, 4, 4, 2, dice(seed)) == ((7, 0), (8, 1))
+
+
+def test_take_of_turns_are_the_next_ones_in_turn() -> None:
+    node, rolls = choice("round_robin", FRA, IAD, NRT, take=2), dice()
+    turns = [[p for p, _ in draw(node, 4, 2, 2, rolls)] for _ in range(4)]
+    assert turns == [[0, 1], [1, 2], [2, 0], [0, 1]]
+
+
+def test_a_client_has_the_same_child_for_both_families() -> None:
+    node, rolls = choice("sticky", FRA, IAD, NRT), dice()
+    for prefix in PREFIXES[:200]:
+        rolls.prefix = prefix
+        assert draw(node, 4, 1, 1, rolls)[0][0] == draw(node, 6, 1, 1, rolls)[0][0]
+
+
+def test_a_sticky_pick_takes_from_its_order_what_the_answer_holds() -> None:
+    three = pool(0, "t", *(endpoint(f"192.0.2.{n}") for n in (1, 2, 3)), pick="sticky")
+    offer, rolls = Offer(5, three, ((0, 1), (1, 1), (2, 1))), dice()
+    rolls.prefix = b"\x0a\x00\x01"
+    whole = draw(offer, 4, 0, 1, rolls)
+    assert len(whole) == 3
+    assert draw(offer, 4, 2, 1, rolls) == whole[:2]
+    assert [i for _, i in whole] == rendezvous(
+        "t", rolls.prefix, ["192.0.2.1", "192.0.2.2", "192.0.2.3"], [1, 1, 1]
+    )
+
+
+def test_standby_alone_is_drawn_in_equal_parts() -> None:
+    firsts = Counter(sample((0, 0), 1, rolls)[0] for rolls in [dice()] for _ in range(4000))
+    assert firsts[0] / 4000 == pytest.approx(0.5, abs=0.05)
+    hashed = Counter(rendezvous("p", prefix, ["a", "b"], [0, 0])[0] for prefix in PREFIXES)
+    assert hashed[0] / len(PREFIXES) == pytest.approx(0.5, abs=0.05)
+
+
 def test_weight_zero_comes_after_all_others() -> None:
     rolls = dice()
     for _ in range(50):
@@ -90,33 +148,47 @@ def test_weight_zero_comes_after_all_others() -> None:
 
 # Golden values: servers of any version must agree on them (steering.md, sticky).
 GOLDEN = [
-    ("web", 4, "c63364", [1, 1, 1], [1, 0, 2]),
-    ("web", 4, "0a0000", [1, 1, 1], [1, 0, 2]),
-    ("web", 6, "20010db8000100", [1, 1, 1], [0, 1, 2]),
-    ("web", 4, "c63364", [150, 1, 0], [0, 1, 2]),
-    ("web", 4, "c63364", [5, 1, 0], [1, 0, 2]),
+    ("web", "c63364", [1, 1, 1], [1, 0, 2]),
+    ("web", "0a0000", [1, 1, 1], [1, 0, 2]),
+    ("web", "20010db8000100", [1, 1, 1], [0, 1, 2]),
+    ("web", "c63364", [150, 1, 0], [0, 1, 2]),
+    ("web", "c63364", [5, 1, 0], [1, 0, 2]),
 ]
 
 
-@pytest.mark.parametrize(("salt", "family", "prefix", "weights", "order"), GOLDEN)
-def test_rendezvous_has_golden_values(salt, family, prefix, weights, order) -> None:
-    assert rendezvous(salt, family, bytes.fromhex(prefix), ["a", "b", "c"], weights) == order
+@pytest.mark.parametrize(("salt", "prefix", "weights", "order"), GOLDEN)
+def test_rendezvous_has_golden_values(salt, prefix, weights, order) -> None:
+    assert rendezvous(salt, bytes.fromhex(prefix), ["a", "b", "c"], weights) == order
 
 
 PREFIXES = [bytes((10, n >> 8, n & 255)) for n in range(2000)]
 
 
+def test_rendezvous_is_the_formula_of_the_manual() -> None:
+    names, weights = ["a", "b", "c"], [3, 1, 2]
+    for prefix, digit in ((b"\xc6\x33\x64", b"4"), (bytes.fromhex("20010db8000100"), b"6")):
+        scores = {}
+        for name, weight in zip(names, weights, strict=True):
+            hashed = hashlib.blake2b(
+                b"web\0" + digit + prefix + b"\0" + name.encode(), digest_size=8
+            )
+            h = int.from_bytes(hashed.digest(), "big")
+            scores[name] = -weight / math.log((h + 1) / (2**64 + 1))
+        best = sorted(names, key=lambda name: -scores[name])
+        assert [names[n] for n in rendezvous("web", prefix, names, weights)] == best
+
+
 def test_rendezvous_shares_follow_weights() -> None:
-    firsts = Counter(rendezvous("p", 4, prefix, ["a", "b"], [3, 1])[0] for prefix in PREFIXES)
+    firsts = Counter(rendezvous("p", prefix, ["a", "b"], [3, 1])[0] for prefix in PREFIXES)
     assert firsts[0] / len(PREFIXES) == pytest.approx(0.75, abs=0.05)
 
 
 @given(st.sampled_from(PREFIXES), st.integers(0, 3))
 def test_removing_a_child_moves_only_its_own_clients(prefix: bytes, gone: int) -> None:
     names = ["a", "b", "c", "d"]
-    before = names[rendezvous("p", 4, prefix, names, [1] * 4)[0]]
+    before = names[rendezvous("p", prefix, names, [1] * 4)[0]]
     rest = [name for number, name in enumerate(names) if number != gone]
-    after = rest[rendezvous("p", 4, prefix, rest, [1] * 3)[0]]
+    after = rest[rendezvous("p", prefix, rest, [1] * 3)[0]]
     assert after == before or before == names[gone]
 
 

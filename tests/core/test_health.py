@@ -74,6 +74,38 @@ def test_a_percentage_is_of_the_undrained() -> None:
     assert standing(picky, health(UP, UP, DRAINED), 4, 1).available
 
 
+def test_what_is_forced_down_counts_as_down_and_not_as_drained() -> None:
+    picky = replace(THREE, min_healthy=Amount(50, percent=True))
+    assert not standing(picky, health(UP, FORCED_DOWN, DOWN), 4, 1).available
+    assert standing(picky, health(UP, DRAINED, DOWN), 4, 1).available
+
+
+def test_min_healthy_counts_the_standby_ones_when_they_are_all_that_is_left() -> None:
+    mixed = pool(
+        0,
+        "mixed",
+        *(endpoint(f"192.0.2.{n}", weight=int(n < 3)) for n in (1, 2, 3, 4)),
+        min_healthy=Amount(2),
+    )
+    assert standing(mixed, health(DOWN, DOWN, UP, UP), 4, 1).offered == ((2, 1), (3, 1))
+    assert not standing(mixed, health(DOWN, DOWN, UP, DOWN), 4, 1).available
+    assert not standing(mixed, health(UP, DOWN, UP, UP), 4, 1).available
+
+
+def test_families_are_counted_apart() -> None:
+    pair = pool(
+        0,
+        "pair",
+        endpoint("192.0.2.1", "2001:db8::1"),
+        endpoint("192.0.2.2"),
+        min_healthy=Amount(2),
+    )
+    both = PoolHealth(0, (UP, UP), (UP, UP))
+    assert [standing(pair, both, family, 1).available for family in (4, 6)] == [True, True]
+    half = PoolHealth(0, (UP, DOWN), (UP, UP))
+    assert [standing(pair, half, family, 1).available for family in (4, 6)] == [False, True]
+
+
 def test_a_number_is_capped_at_what_is_configured() -> None:
     picky = replace(THREE, min_healthy=Amount(9))
     assert standing(picky, health(UP, UP, UP), 4, 1).available

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from globe import override
-
 from gslb.core.client import NOWHERE, Location
 from gslb.geo.centroid import CONTINENTS, COUNTRIES, centroid, continent_of, placed, replacement
+
+from globe import override
 
 
 def test_every_country_has_a_known_continent_and_a_place_on_earth():

@@ -7,11 +7,17 @@ import pytest
 from gslb.observe.metrics import TABLE, Duration, Metrics, Sample, from_counts
 
 
+def whole(metrics: Metrics) -> bytes:
+    """The body of a scrape."""
+    pieces, _ = metrics.render()
+    return b"".join(pieces)
+
+
 def page(*values: Sample | Duration) -> list[str]:
     """The lines of ours on a page, without the comments."""
     samples = [value for value in values if isinstance(value, Sample)]
     durations = [value for value in values if isinstance(value, Duration)]
-    body, _ = Metrics([lambda: samples], [lambda: durations]).render()
+    body = whole(Metrics([lambda: samples], [lambda: durations]))
     return [line for line in body.decode().splitlines() if line.startswith("gslb_")]
 
 
@@ -42,8 +48,7 @@ def test_a_histogram_accumulates_its_buckets():
 def test_what_two_suppliers_count_adds_up():
     engine = [Sample("dropped", ("short",), 2), Sample("dropped", ("response",), 1)]
     sockets = [Sample("dropped", ("short",), 3)]
-    body, _ = Metrics([lambda: engine, lambda: sockets]).render()
-    lines = body.decode().splitlines()
+    lines = whole(Metrics([lambda: engine, lambda: sockets])).decode().splitlines()
     assert 'gslb_dropped_total{reason="short"} 5.0' in lines
     assert 'gslb_dropped_total{reason="response"} 1.0' in lines
 
@@ -57,8 +62,8 @@ def test_suppliers_are_read_at_each_scrape_and_not_before():
 
     metrics = Metrics([supply])
     assert calls == []
-    assert b"gslb_world_generation 1.0\n" in metrics.render()[0]
-    assert b"gslb_world_generation 2.0\n" in metrics.render()[0]
+    assert b"gslb_world_generation 1.0\n" in whole(metrics)
+    assert b"gslb_world_generation 2.0\n" in whole(metrics)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +88,8 @@ def test_a_label_may_hold_anything_and_stays_one_line():
 
 
 def test_the_process_itself_is_measured():
-    body, kind = Metrics([]).render()
-    assert b"process_resident_memory_bytes" in body
+    pieces, kind = Metrics([]).render()
+    assert b"process_resident_memory_bytes" in b"".join(pieces)
     assert kind.startswith("text/plain; version=")
 
 
@@ -101,7 +106,7 @@ def test_every_metric_is_on_the_page_and_promtool_has_no_complaint():
         for n in TABLE
         if kinds[n] == "histogram"
     ]
-    body, _ = Metrics([lambda: samples], [lambda: durations]).render()
+    body = whole(Metrics([lambda: samples], [lambda: durations]))
     for name, kind in kinds.items():
         suffix = "_total" if kind == "counter" else ""
         assert f"# TYPE gslb_{name}{suffix} {kind}\n".encode() in body
@@ -110,3 +115,14 @@ def test_every_metric_is_on_the_page_and_promtool_has_no_complaint():
         pytest.skip("promtool is not installed")
     lint = subprocess.run([promtool, "check", "metrics"], input=body, capture_output=True)
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, b"", b"")
+
+
+def test_a_large_page_comes_in_pieces_and_is_one_page():
+    samples = [Sample("endpoint_up", ("web", f"192.0.2.{n}"), n) for n in range(2000)]
+    pieces, _ = Metrics([lambda: samples]).render()
+    pieces = list(pieces)
+    assert max(piece.count(b"\n") for piece in pieces) < 250
+    lines = [line for line in b"".join(pieces).splitlines() if b"endpoint_up" in line]
+    assert [line[:6] for line in lines[:2]] == [b"# HELP", b"# TYPE"]
+    assert len(lines) == 2002
+    assert lines[-1] == b'gslb_endpoint_up{endpoint="192.0.2.1999",pool="web"} 1999.0'

@@ -66,7 +66,7 @@ async def test_every_change_on_the_way_down_and_up_is_published(
 ) -> None:
     replies = [page(200), *[page(503)] * 3, page(200)]
     target = at(await endpoints.open(saying(*replies)))
-    monitor.watch({"web": QUICK}, [target])
+    await monitor.watch({"web": QUICK}, [target])
     monitor.start()
     await audience.until(target, State.DOWN)
     await audience.until(target, State.UP)
@@ -90,10 +90,10 @@ async def test_settling_gives_a_verdict_on_everything_that_answers_or_refuses(
     good = at(await endpoints.open(saying(page(200))))
     bad = at(await endpoints.open(saying(page(500))))
     dead = at(closed_port)
-    monitor.watch({"web": RARE}, [good, bad, dead])
+    await monitor.watch({"web": RARE}, [good, bad, dead])
     monitor.start()
     await monitor.settle(60.0)
-    states = {target: health.state for target, health in monitor.health().items()}
+    states = {target: health.state for target, health in monitor.health([good, bad, dead]).items()}
     assert states == {good: State.UP, bad: State.DOWN, dead: State.DOWN}
     assert monitor.probes == {("web", "ok"): 1, ("web", "failed"): 6}
     assert {target for target, _ in audience.told} == {good, bad, dead}
@@ -105,21 +105,21 @@ async def test_settling_ends_at_its_limit_and_leaves_the_rest_unknown(
 ) -> None:
     good = at(await endpoints.open(saying(page(200))))
     mute = at(await endpoints.open(silence))
-    monitor.watch({"web": replace(RARE, timeout_s=NEVER_S)}, [good, mute])
+    await monitor.watch({"web": replace(RARE, timeout_s=NEVER_S)}, [good, mute])
     monitor.start()
     await monitor.settle(0.05)
     await audience.until(good, State.UP)
-    assert monitor.health()[mute] == TargetHealth(State.UNKNOWN, None, None)
+    assert monitor.health([mute])[mute] == TargetHealth(State.UNKNOWN, None, None)
 
 
 async def test_settling_probes_only_what_has_no_verdict(
     endpoints: Endpoints, monitor: Monitor
 ) -> None:
     known, new = [at(await endpoints.open(saying(page(200)))) for _ in range(2)]
-    monitor.watch({"web": RARE}, [known])
+    await monitor.watch({"web": RARE}, [known])
     monitor.start()
     await monitor.settle(60.0)
-    monitor.watch({"web": RARE}, [known, new])
+    await monitor.watch({"web": RARE}, [known, new])
     await monitor.settle(60.0)
     assert monitor.probes == {("web", "ok"): 2}
     await monitor.settle(60.0)
@@ -127,7 +127,7 @@ async def test_settling_probes_only_what_has_no_verdict(
 
 
 async def test_settling_with_nothing_to_probe_returns_at_once(monitor: Monitor) -> None:
-    monitor.watch({}, [])
+    await monitor.watch({}, [])
     monitor.start()
     await monitor.settle(NEVER_S)
 
@@ -136,11 +136,11 @@ async def test_targets_that_leave_while_settling_are_not_waited_for(
     endpoints: Endpoints, monitor: Monitor
 ) -> None:
     mute = at(await endpoints.open(silence))
-    monitor.watch({"web": replace(RARE, timeout_s=NEVER_S)}, [mute])
+    await monitor.watch({"web": replace(RARE, timeout_s=NEVER_S)}, [mute])
     monitor.start()
     settling = asyncio.create_task(monitor.settle(NEVER_S))
     await asyncio.sleep(0)
-    monitor.watch({"web": RARE}, [])
+    await monitor.watch({"web": RARE}, [])
     await settling
     assert monitor.snapshot() == {}
 
@@ -149,11 +149,11 @@ async def test_a_reload_keeps_the_trails_of_what_stays(
     endpoints: Endpoints, monitor: Monitor
 ) -> None:
     stays, leaves, comes = [at(await endpoints.open(saying(page(200)))) for _ in range(3)]
-    monitor.watch({"web": RARE}, [stays, leaves])
+    await monitor.watch({"web": RARE}, [stays, leaves])
     monitor.start()
     await monitor.settle(60.0)
     before = monitor.snapshot()[stays]
-    monitor.watch({"web": replace(RARE, fall=5)}, [stays, comes])
+    await monitor.watch({"web": replace(RARE, fall=5)}, [stays, comes])
     after = monitor.snapshot()
     assert after.keys() == {stays, comes}
     assert after[stays] == before
@@ -164,7 +164,7 @@ async def test_targets_of_a_check_that_is_off_are_not_probed(
     endpoints: Endpoints, monitor: Monitor
 ) -> None:
     target = at(await endpoints.open(saying(page(500))))
-    monitor.watch({"web": replace(QUICK, enabled=False)}, [target])
+    await monitor.watch({"web": replace(QUICK, enabled=False)}, [target])
     monitor.start()
     await monitor.settle(60.0)
     assert monitor.snapshot() == {}
@@ -175,7 +175,7 @@ async def test_what_may_be_probed_can_change_with_a_reload(
     endpoints: Endpoints, monitor: Monitor
 ) -> None:
     target = at(await endpoints.open(saying(page(200))))
-    monitor.watch({"web": RARE}, [target], ProbeSettings())
+    await monitor.watch({"web": RARE}, [target], ProbeSettings())
     monitor.start()
     await monitor.settle(60.0)
     trail = monitor.snapshot()[target]
@@ -199,14 +199,14 @@ async def test_no_more_probes_run_at_once_than_allowed_and_a_stuck_one_costs_its
     stuck = at(await endpoints.open(silence))
     others = [at(await endpoints.open(handle)) for _ in range(30)]
     monitor = Monitor(audience.hear, replace(SETTINGS, concurrency=2))
-    monitor.watch({"web": replace(RARE, timeout_s=NEVER_S)}, [stuck, *others])
+    await monitor.watch({"web": replace(RARE, timeout_s=NEVER_S)}, [stuck, *others])
     monitor.start()
     settling = asyncio.create_task(monitor.settle(NEVER_S))
     for target in others:
         await audience.until(target, State.UP)
     assert not settling.done()
     assert most <= 2
-    assert monitor.health()[stuck].state is State.UNKNOWN
+    assert monitor.health([stuck])[stuck].state is State.UNKNOWN
     settling.cancel()
     await monitor.stop()
 
@@ -223,11 +223,11 @@ async def test_our_own_shortage_leaves_the_trail_alone_and_is_said_once(
         raise OSError(24, os.strerror(24))
 
     monkeypatch.setattr("gslb.probe.http.connect", exhausted)
-    monitor.watch({"web": RARE}, [target])
+    await monitor.watch({"web": RARE}, [target])
     monitor.start()
     await monitor.settle(60.0)
     assert monitor.probes == {("web", "error"): 3}
-    assert monitor.health()[target] == TargetHealth(State.UNKNOWN, None, None)
+    assert monitor.health([target])[target] == TargetHealth(State.UNKNOWN, None, None)
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 1
     assert said[0].startswith("cannot probe, health stays as it is: ")
@@ -235,7 +235,7 @@ async def test_our_own_shortage_leaves_the_trail_alone_and_is_said_once(
 
 async def test_counters_tell_of_every_probe(endpoints: Endpoints, monitor: Monitor) -> None:
     targets = [at(await endpoints.open(saying(page(200)))) for _ in range(20)]
-    monitor.watch({"web": RARE}, targets)
+    await monitor.watch({"web": RARE}, targets)
     monitor.start()
     await monitor.settle(60.0)
     assert monitor.probes == {("web", "ok"): 20}
@@ -258,7 +258,10 @@ async def test_stopping_leaves_no_task_no_socket_and_no_word(
     plain = replace(RARE, timeout_s=NEVER_S)
     checks = {"web": plain, "tls": replace(plain, name="tls", type="https", verify_tls=False)}
     monitor = Monitor(audience.hear, SETTINGS)
-    monitor.watch(checks, [Target(name, "127.0.0.1", port) for name in checks for port in ports])
+    targets = [Target(name, "127.0.0.1", port) for name in checks for port in ports]
+    await monitor.watch(checks, targets)
+        checks, [Target(name, "127.0.0.1", port) for name in checks for port in ports]
+    )
     monitor.start()
     settling = asyncio.create_task(monitor.settle(NEVER_S))
     for _ in range(6):

@@ -1,0 +1,88 @@
+"""What the log tells of a running server's plans and verdicts, in words.
+
+Knows: how problems, changes and reasons read. Refuses to know: when they happen. Invariant:
+a line says what it is about, and is bounded however much has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from gslb.core.check import Check
+from gslb.core.health import State
+from gslb.core.policy import Family
+from gslb.core.setting import Settings
+from gslb.core.trail import Transition
+from gslb.core.world import MapInfo, Plan
+from gslb.errors import Problem, Where
+from gslb.observe.log import ERROR, WARNING, event
+from gslb.wire.name import to_text
+
+MOST_CHANGES = 10  # zones that a line names
+
+
+def report(problems: Iterable[Problem], known: Iterable[Problem] = ()) -> None:
+    """One log line for each problem that is not known already."""
+    for problem in problems:
+        if problem not in known:
+            level = ERROR if problem.severity == "error" else WARNING
+            event("problem", level=level, text=str(problem))
+
+
+def reason_of(change: Transition, check: Check) -> str:
+    """Why a target changed its state, in a few words."""
+    reasons = ", ".join(dict.fromkeys(change.reasons))
+    match change.after:
+        case State.DOWN:
+            return f"{check.fall} failures: {reasons}"
+        case _ if change.before is State.UNKNOWN:
+            return "the first good probe"
+        case _:
+            return f"{check.rise} good probes after: {reasons}"
+
+
+def difference(old: Plan, new: Plan) -> dict[str, str]:
+    """What a new plan brings, for one line: zones by name and serial, databases by build date."""
+    before = {zone.apex: zone.serial for zone in old.zones.values()}
+    after = {zone.apex: zone.serial for zone in new.zones.values()}
+    zones = [
+        f"{to_text(apex)} {before.get(apex, 'new')}..{after.get(apex, 'gone')}"
+        for apex in sorted(before.keys() | after.keys())
+        if before.get(apex) != after.get(apex)
+    ]
+    if len(zones) > MOST_CHANGES:
+        zones[MOST_CHANGES:] = [f"{len(zones) - MOST_CHANGES} more"]
+    maps = [f"{info.kind} of {_day(info)}" for info in new.maps if info not in old.maps]
+    return {"changed": ", ".join((*zones, *maps))} if zones or maps else {}
+
+
+def _day(info: MapInfo) -> str:
+    """When a database was built; the file may say anything."""
+    try:
+        return f"{datetime.fromtimestamp(info.built, UTC):%Y-%m-%d}"
+    except (OverflowError, OSError, ValueError):
+        return str(info.built)
+
+
+def unchangeable(path: str, opened: Settings, wanted: Settings) -> tuple[Problem, ...]:
+    """Warnings of what only a restart can change."""
+    pairs = {
+        "server.listen": (opened.listen, wanted.listen),
+        "server.engine": (opened.engine, wanted.engine),
+        "control.listen": (opened.control, wanted.control),
+        "control.hosts": (opened.control_hosts, wanted.control_hosts),
+    }
+    return tuple(
+        Problem(Where(path), key, "is as it was at the start", "restart to change it", "warning")
+        for key, (now, then) in pairs.items()
+        if now != then
+    )
+
+
+def tell_fallback(policy: str, family: Family, rule: str) -> None:
+    """A policy has nothing available and answers by its last resort, or has again."""
+    if rule:
+        event("fallback", level=WARNING, policy=policy, family=f"IPv{family}", rule=rule)
+    else:
+        event("recovery", policy=policy, family=f"IPv{family}")
