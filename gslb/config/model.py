@@ -96,6 +96,13 @@ def _read_line(value: object) -> str:
     return value
 
 
+def _read_file(value: object) -> str:
+    """A path as an operating system takes it and a terminal shows it."""
+    if not (path := _read_line(value)):
+        raise scalar.ScalarError("is empty")
+    return path
+
+
 def _read_path(value: object) -> str:
     path = _read_line(value)
     if not path.startswith("/") or " " in path or not path.isascii():
@@ -177,6 +184,9 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Weight = Annotated[int, Field(ge=0, le=MAX_WEIGHT)]
 Line = Annotated[str, PlainValidator(_read_line), _schema("string")]
+File = Annotated[
+    str, PlainValidator(_read_file), WithJsonSchema({"type": "string", "minLength": 1})
+]
 
 
 class Flat(BaseModel):
@@ -211,7 +221,7 @@ class ServerModel(Flat):
         tuple[Endpoint, ...], BeforeValidator(_as_tuple), Field(min_length=1), _TEXTS
     ] = Settings().listen
     engine: Literal["auto", "python"] = "auto"
-    state: str = Field("state", min_length=1)
+    state: File = "state"
     at: Coordinates | None = None
     ecs_from: Annotated[tuple[Subnet, ...] | None, BeforeValidator(_as_subnets), _TEXTS] = None
     udp_size: Annotated[int, Field(ge=512, le=4096)] = Settings().udp_size
@@ -231,8 +241,8 @@ class ControlModel(Flat):
 class GeoModel(Flat):
     """`geo`, without its overrides, whose keys are networks."""
 
-    city: str | None = None
-    asn: str | None = None
+    city: File | None = None
+    asn: File | None = None
     max_scope: Annotated[tuple[int, int], PlainValidator(_read_max_scope), _PAIR] = (
         GeoSettings().max_scope
     )
@@ -300,7 +310,7 @@ class HttpCheckModel(CheckModel):
     body_regex: Annotated[str, PlainValidator(_read_pattern), _schema("string")] | None = None
     max_body: Size = 64 * 1024
     verify_tls: bool = True
-    ca_file: str | None = None
+    ca_file: File | None = None
     follow_redirects: bool = False
 
 

@@ -38,7 +38,7 @@ def read_settings(root: Mapping, folder: str, report: Report) -> Settings:
     control_model = control_model or ControlModel()
     # A mistake is one problem: not one more for every group that needs a database, or for
     # every endpoint that `allow` would name.
-    geo_model = geo_model or GeoModel(city="", asn="")
+    geo_model = geo_model or GeoModel(city="unread", asn="unread")
     probe_model = probe_model or ProbeModel(allow=("0.0.0.0/0", "::/0"))
     return Settings(
         listen=server.listen,
@@ -82,7 +82,10 @@ def read_zones_folder(root: Mapping, report: Report) -> str:
     if tree is None:
         return "zones"
     if isinstance(tree, Scalar) and isinstance(tree.value, str) and tree.value:
-        return tree.value
+        if tree.value.isprintable():
+            return tree.value
+        report.error(tree.where, "", f"zones: {quote(tree.value)} has control characters")
+        return ""
     is_null = isinstance(tree, Scalar) and tree.is_null
     what = "has no value" if is_null else f"{show(plain(tree))} is not a folder"
     report.error(tree.where, "", f"zones: {what}", "write the folder, as zones/")

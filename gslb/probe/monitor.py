@@ -91,12 +91,12 @@ class Monitor:
         Kept targets keep trail and time, new ones begin as unknown, gone ones stop at once.
         Targets of a check that is not enabled are not probed. Many take several turns.
         """
+        wanted = {target async for target in _in_turns(targets) if checks[target.check].enabled}
         if settings is not None:
             self._settings = settings
             self._means = Means(settings.allow, self._contexts, self._clock)
         self._contexts.forget()
         self._checks = checks
-        wanted = {target for target in targets if checks[target.check].enabled}
         self._forget(self._trails.keys() - wanted)
         now = self._clock()
         async for target in _in_turns(wanted):

@@ -675,6 +675,22 @@ CASES = [
         "web: { failover: [web-fra, web-iad], when_all_down: [web-fra] }",
         '15:55: policy "web": when_all_down: [web-fra] is not text',
     ),
+    (
+        "web: [web-fra, web-iad]",
+        "web: [{ web-fra: 1, web-iad: 1 }]",
+        '15:9: policy "web": does not say how to choose among its names;'
+        " write { weighted: { NAME: WEIGHT, … } }",
+    ),
+    # every mistake of a test at once
+    (
+        "policies:\n",
+        "tests: [{ ask: foo, from: x, down: 5, expect: [y] }]\npolicies:\n",
+        '14:16: test 1: ask: "foo" is no question;'
+        " write a name and A or AAAA, as www.example.com A",
+        '14:27: test 1: from: "x" is neither an address nor a network',
+        "14:36: test 1: down: 5 is not text; quote it",
+        '14:48: test 1: expect: "y" is a host name; write the IP address it stands for',
+    ),
     # ports
     (
         "type: http, port: 8080",

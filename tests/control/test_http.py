@@ -217,7 +217,7 @@ async def test_a_client_that_is_slow_to_ask_is_dropped(monkeypatch, octets):
 async def test_a_client_that_does_not_read_loses_its_place(monkeypatch):
     monkeypatch.setattr(gate, "SLOW_S", 0.05)
     monkeypatch.setattr(http, "SLOW_S", 1000)  # the idle ones stay
-    large = replace(SUPPLIERS, metrics=lambda: (b"x" * 50_000_000, "text/plain"))
+    large = replace(SUPPLIERS, metrics=lambda: ([b"x" * 50_000_000], "text/plain"))
     async with running(large) as address:
         held = [await asyncio.open_connection(*address) for _ in range(gate.PER_SOURCE - 1)]
         with socket.create_connection(address) as lazy:

@@ -260,8 +260,6 @@ async def test_stopping_leaves_no_task_no_socket_and_no_word(
     monitor = Monitor(audience.hear, SETTINGS)
     targets = [Target(name, "127.0.0.1", port) for name in checks for port in ports]
     await monitor.watch(checks, targets)
-        checks, [Target(name, "127.0.0.1", port) for name in checks for port in ports]
-    )
     monitor.start()
     settling = asyncio.create_task(monitor.settle(NEVER_S))
     for _ in range(6):
