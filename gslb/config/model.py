@@ -224,7 +224,7 @@ class ServerModel(Flat):
     state: File = "state"
     at: Coordinates | None = None
     ecs_from: Annotated[tuple[Subnet, ...] | None, BeforeValidator(_as_subnets), _TEXTS] = None
-    udp_size: Annotated[int, Field(ge=512, le=4096)] = Settings().udp_size
+    udp_size: Annotated[int, Field(ge=512, le=1452)] = Settings().udp_size
     tcp: Annotated[TcpModel, BeforeValidator(_as_section)] = TcpModel()
     limits: Annotated[LimitsModel, BeforeValidator(_as_section)] = LimitsModel()
 

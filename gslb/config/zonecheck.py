@@ -15,7 +15,7 @@ from gslb.config.zonetarget import Targets, show
 from gslb.core.setting import Limits
 from gslb.core.zone import RRset
 from gslb.errors import Where
-from gslb.wire.name import is_below, skip
+from gslb.wire.name import MAX_NAME, is_below, skip
 from gslb.wire.rrtype import (
     AAAA,
     CNAME,
@@ -40,11 +40,18 @@ _NAMES_ONLY: Final = frozenset((NS, CNAME, PTR, DNAME))  # data that is one name
 _SINGLE: Final = (CNAME, SOA, STEER)  # one record at a name, not even the same twice
 _MAX_MESSAGE: Final = 65_535
 _HEADER, _QUESTION, _RECORD = 12, 4, 12  # octets beside the name and the data
+_OPT: Final = 35  # with an IPv6 client subnet
 _MAX_STEERED_TTL: Final = 300
 _HINTS: Final = {4: "ipv4hint", 6: "ipv6hint"}  # RFC 9460 section 14.3.2
 _WRITE_SOA: Final = 'write "@ SOA ns1 hostmaster 1 7200 900 1209600 60"'
 
 Nodes = dict[bytes, dict[int, RRset]]
+
+
+def _room(owner: bytes) -> int:
+    """Octets that a TCP reply has for the records of a name; a wildcard stands for any length."""
+    longest = MAX_NAME if owner.startswith(b"\x01*") else len(owner)
+    return _MAX_MESSAGE - _HEADER - longest - _QUESTION - _OPT
 
 
 def check_zone(draft: Draft, limits: Limits, apexes: Collection[bytes]) -> Nodes:
@@ -113,7 +120,7 @@ class _ZoneCheck:
         """Records of one type: no duplicates, the lowest TTL (RFC 2181 section 5)."""
         rrtype, ttl, rdata, _ = records[0]
         if len(records) == 1:
-            if len(rdata) > _MAX_MESSAGE - _HEADER - _QUESTION - _RECORD - len(owner):
+            if _RECORD + len(rdata) > _room(owner):
                 self._refuse_size(owner, rrtype)
             return RRset(rrtype, ttl, (rdata,))
         rdatas: dict[bytes, bytes] = {}
@@ -130,7 +137,7 @@ class _ZoneCheck:
             what = f"the {type_text(rrtype)} records have unequal TTLs"
             self._warn(odd.place, owner, what, "the lowest is taken")
         self._check_many(owner, rrtype, kept)
-        if _HEADER + _QUESTION + len(owner) + sum(_RECORD + len(r) for r in rdatas) > _MAX_MESSAGE:
+        if sum(_RECORD + len(rdata) for rdata in rdatas) > _room(owner):
             self._refuse_size(owner, rrtype)
         return RRset(rrtype, min(record.ttl for record in records), tuple(rdatas.values()))
 

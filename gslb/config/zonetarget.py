@@ -104,7 +104,8 @@ class Targets:
             return self._nodes.get(name, _NO_RRSETS)
         while name not in self._names:
             name = parent(name)
-        return self._nodes.get(b"\x01*" + name)
+        star = b"\x01*" + name
+        return self._nodes.get(star, _NO_RRSETS) if star in self._names else None
 
     def _is_long(self, node: Mapping[int, RRset], length: int) -> bool:
         """Whether a chain of CNAMEs that starts here has more than `length` of them."""

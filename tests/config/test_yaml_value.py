@@ -290,7 +290,7 @@ server:
   state: /var/lib/gslb
   at: [50, 8]
   ecs_from: [192.0.2.0/24, "2001:db8::/32"]
-  udp_size: 4096
+  udp_size: 1400
   cookies: off
   rate_limit: off
   tcp: { connections: 1, per_source: 2, idle: 3s, message: 4s, pipeline: 5 }
@@ -314,7 +314,7 @@ probe: { allow: [127.0.0.0/8, "::1"], concurrency: 7, settle: 0s, state_max_age:
         engine="python",
         state="/var/lib/gslb",
         ecs_from=("192.0.2.0/24", "2001:db8::/32"),
-        udp_size=4096,
+        udp_size=1400,
         tcp=TcpLimits(1, 2, 3.0, 4.0, 5),
         limits=Limits(1000, 20, 3, 0),
         control=("::1", 8053),
