@@ -223,15 +223,6 @@ def places_below(node: Node) -> tuple[tuple[float, float], ...]:
     return tuple(found)
 
 
-def looks_at_client(node: Node) -> bool:
-    """True if some node below chooses by who asks (routes, nearest, sticky, a sticky pick)."""
-    return any(
-        isinstance(n, Routes | Nearest | Sticky)
-        or (isinstance(n, PoolNode) and n.pool.pick == "sticky")
-        for n in walk(node)
-    )
-
-
 def is_sticky(node: Node) -> bool:
     """True if a rendezvous hash can be reached: the leaf is then cut to at least /24 and /56."""
     return any(

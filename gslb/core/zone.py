@@ -18,7 +18,7 @@ Behind the last record stand the types that occur in the zone, u16 each, and the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import Struct
 from zlib import crc32
@@ -127,22 +127,6 @@ class Zone:
         """The node of a name, or None if the name does not exist."""
         place = self.place(key)
         return None if place < 0 else self.node(place)
-
-    def nodes(self) -> Iterator[Node]:
-        """Every node, in the order of the index. For checks and tooling, not for packets."""
-        for place in self.index:
-            if place:
-                yield self.node(place - 1)
-
-
-def policies_named(zones: Sequence[Zone]) -> frozenset[str]:
-    """The policies that some STEER record names."""
-    found: set[str] = set()
-    for zone in zones:
-        for node in zone.nodes():
-            if (steer := node.steer) is not None:
-                found.add(steer[0])
-    return frozenset(found)
 
 
 def is_delegation(rrsets: Sequence[RRset]) -> bool:

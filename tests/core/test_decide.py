@@ -378,3 +378,8 @@ def test_every_branch_that_may_be_drawn_shortens_the_ttl() -> None:
 def test_walk_visits_each_node_once() -> None:
     ids = [node.id for node in walk(GATE)]
     assert len(ids) == len(set(ids))
+
+
+def test_a_family_that_no_pool_has_is_nodata() -> None:
+    outcome = decide(Failover(200, children("old")), family=6)
+    assert (outcome.branch, outcome.rule) == (None, "nodata")
