@@ -66,9 +66,10 @@ def run(arguments: list[str]) -> int:
     except GslbError as error:
         _complain(f"gslb: {error}")
     except BrokenPipeError:
-        # The reader has left. What is still buffered must not be written when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # the reader has left
     except OSError as error:
+        if error.filename is None:
+            _discard_output()
         _complain(f"gslb: {error.filename or 'output'}: {error.strerror or error}")
     except Exception as error:
         if os.environ.get("GSLB_TRACEBACK"):
@@ -76,6 +77,11 @@ def run(arguments: list[str]) -> int:
         what = f"{type(error).__name__}: {error}"
         _complain(f"gslb: this is a defect of gslb; GSLB_TRACEBACK=1 shows where: {what}")
     return 1
+
+
+def _discard_output() -> None:
+    """What is still buffered must not be written when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_version(wanted: bool) -> None:
@@ -200,7 +206,8 @@ def explain(
         path = find_configuration(config)
         from gslb.app.offline import explain_offline
 
-        console.note(f"explained from {path}, with everything up")
+        rest = "everything else up" if failing else "everything up"
+        console.note(f"explained from {path}, with {rest}")
         try:
             with console.progress(f"loading {path}"):
                 body = explain_offline(path, name, rrtype, client, failing).body()

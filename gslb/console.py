@@ -98,8 +98,7 @@ def problem_body(problem: Problem) -> dict[str, object]:
 
 def print_explanation(body: dict[str, object]) -> None:
     """The body of `/v1/explain`: the answer, then every step, indented by its depth."""
-    client = f" for {body['client']}" if body.get("client") else ""
-    say((f"{body.get('name')} {body.get('type')}", "bold"), client)
+    say((f"{body.get('name')} {body.get('type')}", "bold"))
     answer = body.get("answer")
     for data in answer if isinstance(answer, list) else []:
         say("  ", (str(data), "bold green"))

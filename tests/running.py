@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,15 +111,26 @@ class Running:
         for address in addresses:
             self.listeners.pop(address).close()
 
-    def start(self, *arguments: str) -> str:
-        """Starts the server and waits for its ready line."""
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def launch(self, *arguments: str, **environment: str) -> None:
+        """Starts the server, and does not wait for it."""
         with open(self.folder / "log", "w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gslb", "serve", "-c", str(self.config), *arguments],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                env=os.environ | environment,
             )
+
+    def start(self, *arguments: str, **environment: str) -> str:
+        """Starts the server and waits for its ready line."""
+        self.launch(*arguments, **environment)
+        assert self.process is not None
         assert self.process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
@@ -153,6 +166,33 @@ class Running:
         )
         send = dns.query.tcp if tcp else dns.query.udp
         return send(query, "127.0.0.1", timeout=5, port=self.dns)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of a page of the control address; status 0 if it is not open."""
+        try:
+            url = f"http://127.0.0.1:{self.control}{path}"
+            with urllib.request.urlopen(url, timeout=10) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except urllib.error.URLError:
+            return 0, ""
+
+    def children(self) -> list[int]:
+        """The processes that it has started and that still run."""
+        listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(pid) for pid in listed.split()]
+
+    def events(self, kind: str) -> list[str]:
+        """The lines of one kind in the log, without time and level."""
+        lines = (line.split(" ", 2) for line in self.log.splitlines())
+        return [line[2] for line in lines if len(line) == 3 and line[2].split(" ")[0] == kind]
+
+    def wait_events(self, kind: str, count: int, seconds: float = 60) -> list[str]:
+        """Until there are so many lines of a kind; the lines."""
+        wait_for(lambda: len(self.events(kind)) >= count, seconds, lambda: self.log)
+        return self.events(kind)
 
     def addresses(self, network: str | None = None) -> set[str]:
         """The addresses of www."""

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
-from gslb.app.load import Loaded, load, remap
+from gslb.app.loaded import Loaded
 from gslb.app.parcel import pack, unpack
 from gslb.errors import ConfigError, Problem, Where
 
@@ -139,6 +139,9 @@ def _failed(path: str, what: str, hint: str) -> ConfigError:
 
 def main(arguments: Sequence[str]) -> int:
     """The child: file descriptor of the parcel, then `load PATH WHEN` or `remap PATH FD`."""
+    # Here, so that the process that answers does without what reads files.
+    from gslb.app.load import load, remap
+
     parcel, what, path, extra = int(arguments[0]), *arguments[1:4]
     if extra != _STARTING:
         os.nice(NICENESS)

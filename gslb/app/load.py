@@ -8,9 +8,10 @@ whole Plan, or a ConfigError with every problem.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from gslb.app.loaded import Loaded
 from gslb.config.reader import read_configuration
 from gslb.core.selftest import run_tests
 from gslb.core.target import targets_of
@@ -23,24 +24,6 @@ from gslb.geo.watch import Watch
 
 Progress = Callable[[str], None]
 TEST: Final = "test"  # the subject of the problem of a test that fails
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A plan, and a watch over the databases it used.
-
-    What the operator may want to mend: `read` in the files, `late` in databases and tests.
-    """
-
-    plan: Plan
-    read: tuple[Problem, ...]
-    late: tuple[Problem, ...]
-    watch: Watch
-
-    @property
-    def warnings(self) -> tuple[Problem, ...]:
-        """All that may want mending, in the order of the files."""
-        return tuple(sorted((*self.read, *self.late)))
 
 
 def load(path: str, starting: bool = False, progress: Progress | None = None) -> Loaded:

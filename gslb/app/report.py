@@ -35,11 +35,11 @@ def reason_of(change: Transition, check: Check) -> str:
     reasons = ", ".join(dict.fromkeys(change.reasons))
     match change.after:
         case State.DOWN:
-            return f"{check.fall} failures: {reasons}"
+            return f"{reasons} ({check.fall} in a row)"
         case _ if change.before is State.UNKNOWN:
             return "the first good probe"
         case _:
-            return f"{check.rise} good probes after: {reasons}"
+            return f"good again ({check.rise} in a row), was: {reasons}"
 
 
 def difference(old: Plan, new: Plan) -> dict[str, str]:
@@ -54,7 +54,8 @@ def difference(old: Plan, new: Plan) -> dict[str, str]:
     if len(zones) > MOST_CHANGES:
         zones[MOST_CHANGES:] = [f"{len(zones) - MOST_CHANGES} more"]
     maps = [f"{info.kind} of {_day(info)}" for info in new.maps if info not in old.maps]
-    return {"changed": ", ".join((*zones, *maps))} if zones or maps else {}
+    changes = {"zones": ", ".join(zones), "databases": ", ".join(maps)}
+    return {kind: names for kind, names in changes.items() if names}
 
 
 def _day(info: MapInfo) -> str:
@@ -83,6 +84,13 @@ def unchangeable(path: str, opened: Settings, wanted: Settings) -> tuple[Problem
 def tell_fallback(policy: str, family: Family, rule: str) -> None:
     """A policy has nothing available and answers by its last resort, or has again."""
     if rule:
-        event("fallback", level=WARNING, policy=policy, family=f"IPv{family}", rule=rule)
+        event(
+            "fallback",
+            level=WARNING,
+            policy=policy,
+            family=f"IPv{family}",
+            rule=rule,
+            why="nothing is available",
+        )
     else:
-        event("recovery", policy=policy, family=f"IPv{family}")
+        event("recovery", policy=policy, family=f"IPv{family}", why="something is available")

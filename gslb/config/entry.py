@@ -21,13 +21,15 @@ MAX_ENTRY: Final = 512 * 1024
 # Each recovery may read MAX_ENTRY characters twice; a file of "(" must not cost more than this.
 MAX_UNCLOSED: Final = 10
 
-_BLANK_LINES: Final = re.compile(r"(?:[ \t]*+(?:;[^\n]*+)?\n)++")
+# Possessive quantifiers stand on single characters only: on a group they are wrong in Python
+# before 3.11.5, Debian 12's among them (they lose what the last round took).
+_BLANK_LINES: Final = re.compile(r"(?:[ \t]*+(?:;[^\n]*+)?\n)+")
 _WORD: Final = re.compile(
     r"""[ \t]*+(?:
-      (?P<plain>(?:[^ \t\n;"()\\]++|\\[^\n])++)
+      (?P<plain>(?:[^ \t\n;"()\\]++|\\[^\n])+)
     | (?P<end>\n|\Z)
     | (?P<comment>;[^\n]*+)
-    | "(?P<quoted>(?:[^"\\\n]++|\\[^\n])*+)"
+    | "(?P<quoted>(?:[^"\\\n]++|\\[^\n])*)"
     | (?P<open>\()
     | (?P<close>\))
     | (?P<unquoted>")

@@ -16,17 +16,22 @@ from dataclasses import dataclass
 from gslb.core.client import V4_BITS, V6_BITS
 from gslb.core.policy import Family
 
+HEAD_BITS = 16
+
 
 @dataclass(frozen=True, slots=True)
 class RangeTable:
     """`starts[i]` to `starts[i + 1] - 1` has `values[i]`; addresses are `bits` wide.
 
-    IPv6 tables are over the upper 64 bits of the address.
+    IPv6 tables are over the upper 64 bits of the address. `heads`, which a small table does
+    without, says for the upper 16 bits h how many starts are below h << (bits - 16), for
+    h = 0 .. 65536: then a bisection touches a few neighbours and not the whole of memory.
     """
 
     bits: int
     starts: Sequence[int]
     values: Sequence[int]
+    heads: Sequence[int] = ()
 
     def value(self, address: int) -> int:
         """The value of an address."""
@@ -34,14 +39,20 @@ class RangeTable:
 
     def leaf(self, address: int) -> tuple[int, int]:
         """(value, length of the shortest prefix around the address within its range)."""
-        starts = self.starts
-        after = bisect_right(starts, address)
+        starts, heads = self.starts, self.heads
+        if heads:
+            head = address >> (self.bits - HEAD_BITS)
+            after = bisect_right(starts, address, heads[head], heads[head + 1])
+        else:
+            after = bisect_right(starts, address)
         low = starts[after - 1]
         # The aligned block of 2**k around the address leaves out low - 1 if and only if
         # the two differ in bit k or above; the same for the first address after the range.
         free = (address ^ (low - 1)).bit_length() - 1 if low else self.bits
         if after < len(starts):
-            free = min(free, (address ^ starts[after]).bit_length() - 1)
+            above = (address ^ starts[after]).bit_length() - 1
+            if above < free:
+                free = above
         return self.values[after - 1], self.bits - free
 
     def mapped_leaf(self, address: int, mapping: Sequence[int]) -> tuple[int, int]:
@@ -51,7 +62,7 @@ class RangeTable:
         a time as long as every range in the other half maps to the same number.
         """
         starts, values = self.starts, self.values
-        number = mapping[values[bisect_right(starts, address) - 1]]
+        number = mapping[self.value(address)]
         low, size = address, 1
         for length in range(self.bits, 0, -1):
             sibling = low ^ size

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gslb.core.table import RangeTable
+from gslb.core.table import HEAD_BITS, RangeTable
 
 Addresses = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
 Shares = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+
+LARGE = 4096  # ranges from which a table gets its `heads`
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,11 @@ class Span:
     def table(self) -> RangeTable:
         """As arrays of the standard library, in the smallest item that holds them."""
         code = "I" if self.bits == 32 else "Q"
-        return RangeTable(self.bits, pack(code, self.starts), pack_values(self.values))
+        heads: Sequence[int] = ()
+        if len(self.starts) >= LARGE:
+            first = np.arange(1 << HEAD_BITS, dtype=np.uint64) << np.uint64(self.bits - HEAD_BITS)
+            heads = pack("I", np.append(np.searchsorted(self.starts, first), len(self.starts)))
+        return RangeTable(self.bits, pack(code, self.starts), pack_values(self.values), heads)
 
 
 def uniform(bits: int) -> Span:

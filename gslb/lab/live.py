@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 import sys
 import termios
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from gslb.lab.metric import is_up, read_samples
@@ -49,10 +51,20 @@ async def run_live(stage: Stage, screen: Screen) -> None:
             await asyncio.sleep(LOOK_EVERY_S)
 
 
+def _command() -> str:
+    """How this installation's `gslb` is called from here: by its name, if PATH has it."""
+    beside = Path(sys.executable).with_name("gslb")
+    if shutil.which("gslb") or not beside.exists():
+        return "gslb"
+    here = Path.cwd()
+    return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
+
+
 def compose_greeting(stage: Stage) -> list[str]:
     """What runs where, and what to try, as lines to copy."""
     world, config = stage.world, shlex.quote(str(stage.config))
     dig = f"dig @127.0.0.1 -p {world.server_port} {NAME}"
+    gslb = shlex.quote(_command())
     assert stage.server is not None  # the stage is open
     lines = [
         f"the lab's world is in {stage.folder}",
@@ -63,9 +75,9 @@ def compose_greeting(stage: Stage) -> list[str]:
         f"  {dig} +subnet=81.2.69.0/24     # a Londoner",
         f"  {dig} -b 127.1.0.1             # a European",
         f"  {dig} -b 127.2.0.1             # an American",
-        f"  gslb explain {NAME} A --from 81.2.69.160 -c {config}",
-        f"  gslb ask api.gslb.example.com A --from 127.2.2.0/24 --repeat 20 -c {config}",
-        f"  gslb check -c {config}",
+        f"  {gslb} explain {NAME} A --from 81.2.69.160 -c {config}",
+        f"  {gslb} ask api.gslb.example.com A --from 127.2.2.0/24 --repeat 20 -c {config}",
+        f"  {gslb} check -c {config}",
         f"  kill -HUP {stage.server.pid}     # after a change of {stage.config}",
         "",
     ]

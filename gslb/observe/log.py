@@ -1,8 +1,9 @@
 """Log lines: one an event, `key=value` for people or JSON for machines.
 
 Knows: the two forms, the cap on lines per second and kind. Refuses to know: what is worth
-telling. Invariant: what a value holds stays on its line, and no kind of event can fill the
-disk; what was left out is counted on the kind's next line (`suppressed=12`).
+telling. Invariant: what a value holds stays on its line, no kind of event can fill the disk, and a
+reader that has stopped reading (a full pipe, Ctrl-S) stops no answers; what was left out is
+counted on the kind's next line (`suppressed=12`).
 
 A record of the standard library's logging, from a package that may not import this one, has
 its logger's name as kind and is capped by the place in the source that it comes from.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import select
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -48,22 +50,34 @@ def configure(
     """From now on the logging of this whole process goes to `stream`, from level info up."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonLine() if form == "json" else _TextLine())
-    handler.addFilter(_Cap(lines_per_s, clock))
+    handler.addFilter(_Cap(lines_per_s, clock, _readiness(stream)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
 
 
+def _readiness(stream: TextIO) -> Callable[[], bool]:
+    """Whether a line can be written without waiting; what is no file never makes us wait."""
+    watch = select.poll()
+    try:
+        watch.register(stream, select.POLLOUT)
+    except (OSError, TypeError, ValueError):
+        return lambda: True
+    return lambda: bool(watch.poll(0))
+
+
 class _Cap(logging.Filter):
     """Lets `per_s` lines through at once, and as many again each second, for each kind.
 
-    Its table is bounded by the source: one entry a kind of event or place that logs.
+    None at all while the stream is not `ready`. Its table is bounded by the source: one entry
+    a kind of event or place that logs.
     """
 
-    def __init__(self, per_s: int, clock: Callable[[], float]) -> None:
+    def __init__(self, per_s: int, clock: Callable[[], float], ready: Callable[[], bool]) -> None:
         super().__init__()
         self._per_s: Final = per_s
         self._clock: Final = clock
+        self._ready: Final = ready
         self._allowances: Final[dict[object, _Allowance]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -72,7 +86,8 @@ class _Cap(logging.Filter):
         allowance = self._allowances.get(source)
         if allowance is None:
             allowance = self._allowances[source] = _Allowance(self._per_s, now)
-        if not allowance.take(now):
+        if not (self._ready() and allowance.take(now)):
+            allowance.suppressed += 1
             return False
         setattr(record, _SUPPRESSED, allowance.suppressed)
         allowance.suppressed = 0
@@ -95,7 +110,6 @@ class _Allowance:
         self._left = min(self._per_s, self._left + (now - self._at) * self._per_s)
         self._at = now
         if self._left < 1:
-            self.suppressed += 1
             return False
         self._left -= 1
         return True

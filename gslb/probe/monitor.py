@@ -194,7 +194,8 @@ class Monitor:
         now = self._clock()
         free = self._settings.concurrency - len(self._running)
         for target, due in self._schedule.take(now, min(STARTS_A_TURN, free)):
-            self.lateness.add(now - due)
+            if target not in self._settling:  # those are due at once, however many they are
+                self.lateness.add(now - due)
             probe = self._run(target, self._checks[target.check])
             task = asyncio.get_running_loop().create_task(probe)
             self._running[task] = target

@@ -32,7 +32,9 @@ PLAIN_UDP: Final = 512  # RFC 1035 section 4.2.1
 _ONE_QUESTION: Final = b"\0\1\0\0\0\0\0\0"
 _ONE_QUESTION_AND_OPT: Final = b"\0\1\0\0\0\0\0\1"
 _OPT: Final = b"\0\0\x29"
-_SUBNET_V4: Final = b"\0\1"
+# RDLENGTH, option code, option length and family of an OPT record with one IPv4 subnet, by
+# the number of its address octets.
+_SUBNETS: Final = tuple(bytes((0, n + 8, 0, 8, 0, n + 4, 0, 1)) for n in range(5))
 _SCOPES: Final = tuple(bytes((scope,)) for scope in range(129))
 
 # (rd + 2 * opt, largest reply, OPT record, IPv4 client subnet or None, its octets)
@@ -148,16 +150,14 @@ class PythonEngine:
         opt = self._opts[tail[7] >> 7]
         if size == 11:
             return None if tail[9] or tail[10] else (head, limit, opt + b"\0\0", None, b"")
-        octets = tail[19:]
-        source = tail[17] if size > 18 else 0
-        if (
-            not 0 < source <= 32
-            or len(octets) != (source + 7) >> 3
-            or tail[9:17] != bytes((0, len(octets) + 8, 0, 8, 0, len(octets) + 4)) + _SUBNET_V4
-            or tail[18]
-        ):
+        count = size - 19
+        if not 0 < count <= 4 or tail[9:17] != _SUBNETS[count] or tail[18]:
             return None
-        network = int.from_bytes(octets, "big") << (32 - 8 * len(octets))
+        source = tail[17]
+        if count != (source + 7) >> 3:
+            return None
+        octets = tail[19:]
+        network = int.from_bytes(octets, "big") << (32 - 8 * count)
         if network & (0xFFFFFFFF >> source):
             return None
         return head, limit, opt, network, octets
@@ -167,19 +167,16 @@ class PythonEngine:
     ) -> tuple[Packed, int] | None:
         """(answer, scope) for an IPv4 subject; None leaves it to the careful way."""
         table = steering.table
-        if network is None:
+        if network is not None and (self._believed is not None or not steering.policy.ecs):
+            return None
+        number, scope = (table.special, 0) if network is None else table.leaf(4, network)
+        if number == table.special:  # no client subnet, or one that nothing covers
             if ":" in peer:
                 return None
             octets = inet_aton(peer)
-            number, scope = table.leaf(4, int.from_bytes(octets, "big"))
+            number, _ = table.leaf(4, int.from_bytes(octets, "big"))
             if number == table.special:
                 number = table.unknown
-        elif self._believed is not None or not steering.policy.ecs:
-            return None
-        else:
-            number, scope = table.leaf(4, network)
-            if number == table.special:
-                return None  # the packet's source decides
         ready = steering.answers.get(number)
         if ready is None or ready.health is not self._health:
             ready = steering.ready(number, self._health)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -168,6 +169,39 @@ def test_the_control_address_tells(running: Running) -> None:
     assert body["answer"] == ["127.10.1.1"]
     assert body["scope"] == 24
     assert body["steps"]
+
+
+def test_every_line_and_the_ready_line_say_which_server_it_is(running: Running) -> None:
+    ready = running.start("--log", "json")
+    assert running.stop() == 0
+    load, *_, start, stop = (json.loads(line) for line in running.log.splitlines())
+    assert (load["kind"], load["pid"], load["config"]) == ("load", running.pid, str(running.config))
+    assert (start["kind"], start["engine"], start["zones"]) == ("start", "python", 1)
+    assert (stop["kind"], stop["why"]) == ("stop", "SIGTERM")
+    assert f"generation={start['generation']} pid={running.pid}" in ready
+
+
+def test_it_is_alive_but_not_ready_while_it_waits_for_the_first_verdicts(running: Running) -> None:
+    running.write(CONFIG.replace("fall: 2", "fall: 60").replace("timeout: 500ms", "timeout: 999ms"))
+    running.close("127.10.1.1")
+    running.launch()
+    wait_for(lambda: running.get("/healthz")[0] == 200)
+    status, body = running.get("/readyz")
+    assert (status, "not ready" in body) == (503, True)
+    assert running.stop() == 0
+    assert running.events("stop") == ["stop why=SIGTERM"]
+    assert running.events("start") == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_ready_line_that_cannot_be_written_is_no_reason_not_to_answer(running: Running) -> None:
+    with open("/dev/full", "w") as full, open(running.folder / "log", "w") as log:
+        command = [sys.executable, "-m", "gslb", "serve", "-c", str(running.config)]
+        running.process = subprocess.Popen(command, stdout=full, stderr=log, text=True)
+    running.wait_log("the ready line cannot be written: No space left on device")
+    assert running.addresses() == {"127.10.1.1"}
+    running.signal(signal.SIGTERM)
+    assert running.process.wait(20) == 0
 
 
 def test_a_second_signal_stops_at_once(running: Running) -> None:

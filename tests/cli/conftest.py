@@ -52,6 +52,7 @@ def gslb(tmp_path):
     def run(*arguments, **options):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("GSLB_")}
         environment.pop("NO_COLOR", None)
+        environment.pop("PYTHONUNBUFFERED", None)  # so that output is buffered as it usually is
         options.setdefault("stdout", subprocess.PIPE)
         return subprocess.run(
             [sys.executable, "-m", "gslb", *arguments],

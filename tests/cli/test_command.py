@@ -24,7 +24,6 @@ BODY = {
     "answer": ["192.0.2.10"],
     "ttl": 30,
     "scope": 24,
-    "client": "81.2.69.160/32",
     "steps": [
         {"depth": 0, "kind": "zone", "text": "steered"},
         {"depth": 1, "kind": "nearest", "text": "web-fra 412 km"},

@@ -123,3 +123,10 @@ def test_no_text_makes_it_raise_and_every_word_lies_where_its_entry_says(text):
 def test_what_is_written_is_read(parts):
     assert words(" ".join(parts)) == [[part.strip('"') for part in parts]]
     assert words("a (\n" + " ;c\n".join(parts) + "\n)") == [["a", *(p.strip('"') for p in parts)]]
+
+
+def test_an_indented_entry_after_a_blank_line_keeps_its_owner() -> None:
+    first, second = split("x A 192.0.2.1\n\n  TXT hi\n")
+    assert (first.indented, second.indented) == (False, True)
+    assert [word.text for word in second.words] == ["TXT", "hi"]
+    assert second.line == 3

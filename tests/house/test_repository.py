@@ -90,7 +90,7 @@ def test_the_configuration_in_the_readme_loads_and_passes_its_tests(
 ) -> None:
     blocks = re.findall(r"```(?:yaml)?\n(.*?)```", readable(root / "README.md"), re.DOTALL)
     (zone,) = (block for block in blocks if block.startswith("$ORIGIN"))
-    (config,) = (block for block in blocks if block.startswith("server:"))
+    (config,) = (block for block in blocks if block.startswith("server:\n"))
     (tmp_path / "zones").mkdir()
     (tmp_path / "zones/gslb.example.com.zone").write_text(zone, encoding="utf-8")
     (tmp_path / "gslb.yaml").write_text(config, encoding="utf-8")

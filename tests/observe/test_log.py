@@ -3,11 +3,12 @@
 import io
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator
 
 import pytest
-from gslb.observe.log import ERROR, WARNING, configure, event
+from gslb.observe.log import ERROR, WARNING, configure, counts, event
 
 STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 
@@ -152,3 +153,17 @@ def test_configuring_again_replaces_the_form(stream):
     configure("json", stream)
     event("once")
     assert json.loads(stream.getvalue())["kind"] == "once"
+
+
+def test_a_reader_that_has_stopped_reading_stops_nobody(stream):
+    reader, writer = os.pipe()
+    with open(writer, "w", buffering=1) as full, open(reader, "rb") as late:
+        configure("text", full, lines_per_s=1_000_000)
+        before = counts["pressure"]
+        for _ in range(1000):
+            event("pressure", filler="x" * 200)  # three times what a pipe holds
+        seen = late.read1(1 << 20).count(b"\n")
+        event("pressure")
+        assert seen < 1000
+        assert f"suppressed={1000 - seen}".encode() in late.read1(1 << 20)
+    assert counts["pressure"] == before + 1001
