@@ -176,7 +176,7 @@ def test_explain_asks_the_running_server(offline, capsys):
     assert asked == [f"/v1/explain?{query}"] * 2
     assert (offline, err) == ([], "")
     assert out == (
-        "www.example.com. A for 81.2.69.160/32\n"
+        "www.example.com. A\n"
         "  192.0.2.10\n"
         "  NOERROR, TTL 30, scope /24\n"
         "\n"
@@ -200,7 +200,7 @@ def test_explain_without_a_server_uses_the_files_and_says_so(offline, capsys, tm
 
 def test_explain_offline_asks_nobody(offline, capsys):
     assert cli.run(["explain", "a", "--offline", "-c", "x.yaml", "--down", "fra"]) == 0
-    assert capsys.readouterr().err == "gslb: explained from x.yaml, with everything up\n"
+    assert capsys.readouterr().err == "gslb: explained from x.yaml, with everything else up\n"
     assert offline == [("x.yaml", "a", "A", None, ("fra",))]
 
 
