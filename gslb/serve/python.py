@@ -54,14 +54,12 @@ class PythonEngine:
         self._ledger = Ledger(tell)
         self._dice = EngineDice(generator or Random())
         cell = self._ledger.cell
-        self._queries = {
-            (transport, wide): cell("queries", transport, "6" if wide else "4")
-            for transport in ("udp", "tcp")
-            for wide in (False, True)
-        }
+        self._queries4, self._queries6 = (
+            {transport: cell("queries", transport, family) for transport in ("udp", "tcp")}
+            for family in ("4", "6")
+        )
         self._responses = {
-            (transport, rcode): cell("responses", text, transport)
-            for transport in ("udp", "tcp")
+            rcode: {transport: cell("responses", text, transport) for transport in ("udp", "tcp")}
             for rcode, text in RCODE_TEXT.items()
         }
         self._ecs_used, self._ecs_unused = cell("ecs", "used"), cell("ecs", "unused")
@@ -93,7 +91,7 @@ class PythonEngine:
     def answer(self, packet: bytes, peer: str, transport: Transport) -> bytes | None:
         """The reply to a packet, None for silence. Never raises."""
         try:
-            self._queries[transport, ":" in peer][0] += 1
+            (self._queries6 if ":" in peer else self._queries4)[transport][0] += 1
             return self._quick(packet, peer, transport) or self._careful(packet, peer, transport)
         except Exception:
             # Ours to mend: caught once, here, for all of it (architecture.md, Errors).
@@ -133,7 +131,7 @@ class PythonEngine:
             return None
         for cell in packed.cells:
             cell[0] += 1
-        self._responses[transport, rcode][0] += 1
+        self._responses[rcode][transport][0] += 1
         return reply
 
     def _shape(self, packet: bytes, end: int) -> _Shape | None:
@@ -146,7 +144,11 @@ class PythonEngine:
         if counts != _ONE_QUESTION_AND_OPT or size < 11 or tail[:3] != _OPT or tail[6]:
             return None
         head = 2 + (packet[2] & 1)
-        limit = min(max(tail[3] << 8 | tail[4], PLAIN_UDP), self._udp_size)
+        limit = tail[3] << 8 | tail[4]
+        if limit > self._udp_size:
+            limit = self._udp_size
+        elif limit < PLAIN_UDP:
+            limit = PLAIN_UDP
         opt = self._opts[tail[7] >> 7]
         if size == 11:
             return None if tail[9] or tail[10] else (head, limit, opt + b"\0\0", None, b"")
@@ -169,12 +171,12 @@ class PythonEngine:
         table = steering.table
         if network is not None and (self._believed is not None or not steering.policy.ecs):
             return None
-        number, scope = (table.special, 0) if network is None else table.leaf(4, network)
+        number, scope = (table.special, 0) if network is None else steering.leaf4(network)
         if number == table.special:  # no client subnet, or one that nothing covers
             if ":" in peer:
                 return None
             octets = inet_aton(peer)
-            number, _ = table.leaf(4, int.from_bytes(octets, "big"))
+            number, _ = steering.leaf4(int.from_bytes(octets, "big"))
             if number == table.special:
                 number = table.unknown
         ready = steering.answers.get(number)
@@ -263,5 +265,5 @@ class PythonEngine:
             self._ledger.cell("truncated")[0] += 1
         for cell in packed.cells:
             cell[0] += 1
-        self._responses[transport, rcode][0] += 1
+        self._responses[rcode][transport][0] += 1
         return reply

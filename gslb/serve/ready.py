@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -136,6 +137,9 @@ class Steering:
     ) -> None:
         self.policy, self.table, self.pools = policy, table, pools
         self.ttl, self.family, self.ledger = ttl, family, ledger
+        # The same as table.leaf(4, …), without its choices where there are none.
+        plain = table.mapping is None and not table.least[0]
+        self.leaf4 = table.ipv4.leaf if plain else partial(table.leaf, 4)
         self.answers: dict[int, Ready] = {}
         self._fallen: dict[Rule, set[int]] = {}  # treatments that are at a last resort
 
