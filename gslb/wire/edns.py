@@ -15,13 +15,10 @@ from gslb.errors import FormatError
 from gslb.wire.rrtype import OPT
 
 CLIENT_SUBNET: Final = 8
-EXTENDED_ERROR: Final = 15
 DO: Final = 0x8000
 MIN_SIZE: Final = 512
 FAMILY_BITS: Final = {1: 32, 2: 128}
 
-EDE_NOT_READY: Final = 14  # RFC 8914 section 4.15
-EDE_NOT_AUTHORITATIVE: Final = 20  # RFC 8914 section 4.21
 
 _FIXED = Struct("!HHBBHH")  # type, size, extended rcode, version, flags, rdlength
 
@@ -125,11 +122,6 @@ def compose_subnet(subnet: ClientSubnet, scope: int) -> bytes:
     """The option of a reply: FAMILY, SOURCE and ADDRESS as in the query (RFC 7871 7.2.1)."""
     data = subnet.family.to_bytes(2, "big") + bytes((subnet.source, scope)) + subnet.octets
     return CLIENT_SUBNET.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
-
-
-def compose_error(code: int) -> bytes:
-    """An extended DNS error option without text (RFC 8914 section 2)."""
-    return EXTENDED_ERROR.to_bytes(2, "big") + b"\0\2" + code.to_bytes(2, "big")
 
 
 def compose_opt(size: int, do: bool, options: bytes = b"", rcode: int = 0) -> bytes:

@@ -29,13 +29,10 @@ HTTPS: Final = 65
 TSIG: Final = 250
 IXFR: Final = 251
 AXFR: Final = 252
-MAILB: Final = 253
-MAILA: Final = 254
 ANY: Final = 255
 STEER: Final = 65282  # private use (RFC 6895 section 3.1); never served
 
 IN: Final = 1
-CLASS_ANY: Final = 255
 
 QUERY: Final = 0
 

@@ -70,3 +70,13 @@ def test_a_policy_that_never_looks_at_the_client_has_scope_0_in_both_families() 
     table = uniform_table({})
     assert table.leaf(4, int(ip_network("203.0.113.0/24")[0])) == (0, 0)
     assert table.leaf(6, 0x20010DB8 << 32) == (0, 0)
+
+
+def test_heads_change_nothing_but_the_way() -> None:
+    starts = (0, 1, 0x0000FFFF, 0x00010000, 0x00018000, 0x7F000000, 0xFFFF0000, 0xFFFFFFFF)
+    values = tuple(range(len(starts)))
+    heads = tuple(sum(start < head << 16 for start in starts) for head in range(1 << 16))
+    plain = RangeTable(32, starts, values)
+    quick = RangeTable(32, starts, values, (*heads, len(starts)))
+    near = {start + step & 0xFFFFFFFF for start in starts for step in (-1, 0, 1)}
+    assert [quick.leaf(at) for at in sorted(near)] == [plain.leaf(at) for at in sorted(near)]

@@ -109,14 +109,6 @@ def test_reading_never_raises(octets: bytes) -> None:
     parse_query(HEADER + b"\1" + QUESTION + octets)
 
 
-def test_an_extended_error_is_what_dnspython_reads() -> None:
-    query = dns.message.make_query("www.", "A")
-    opt = edns.compose_opt(1232, True, edns.compose_error(edns.EDE_NOT_AUTHORITATIVE))
-    message = dns.message.from_wire(query.to_wire()[:10] + b"\0\1" + query.to_wire()[12:] + opt)
-    assert message.options[0].code == 20
-    assert message.ednsflags == 0x8000
-
-
 @pytest.mark.parametrize("text", ["A", "aaaa", "TYPE65280", "svcb", "ANY"])
 def test_types_are_written_as_dns_does(text: str) -> None:
     assert type_number(text) == int(dns.rdatatype.from_text(text))
