@@ -24,12 +24,45 @@ class TcpLimits:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`server.limits`; `additional` counts names and never cuts glue."""
+    """`server.limits`; `additional` counts names and never cuts glue.
+
+    `zone` counts the records of one zone, `udp_batch` the packets that a socket may answer
+    before other work gets its turn, `log_lines` the lines of one kind in a second.
+    """
 
     rrset: int = 100
     types_per_name: int = 100
     cname_chain: int = 8
     additional: int = 13
+    zone: int = 1_000_000
+    udp_batch: int = 64
+    log_lines: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Cookies:
+    """`server.cookies`: the absolute path of the secret file, and what it holds.
+
+    Secrets are of 16 octets: the first signs, all verify (RFC 9018 section 5). None as long as
+    the file is not there; it is made at the first start.
+    """
+
+    secret_file: str
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """`server.rate_limit`: replies of one class to a /24 or /56 in a second, UDP only.
+
+    Of what is above, one in `slip` is answered with TC, none if 0. `exempt` holds networks in
+    text form. `log_only` counts and answers.
+    """
+
+    per_second: int = 200
+    slip: int = 2
+    exempt: tuple[str, ...] = ()
+    log_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +87,11 @@ class ProbeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All of `server`, `control`, `geo` and `probe`. `control` None means off."""
+    """All of `server`, `control`, `geo` and `probe`.
+
+    None for `control`, `cookies` or `rate_limit` means off; a file that does not name the last
+    two has them on (config/model.py), a World made by hand has not. `max_body` is in octets.
+    """
 
     listen: tuple[Listen, ...] = (("127.0.0.1", 5300), ("::1", 5300))
     engine: str = "auto"
@@ -65,7 +102,10 @@ class Settings:
     udp_size: int = 1232
     tcp: TcpLimits = field(default_factory=TcpLimits)
     limits: Limits = field(default_factory=Limits)
+    cookies: Cookies | None = None
+    rate_limit: RateLimit | None = None
     control: Listen | None = ("127.0.0.1", 8053)
     control_hosts: tuple[str, ...] = ()
+    max_body: int = 64 * 1024
     geo: GeoSettings = field(default_factory=GeoSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)

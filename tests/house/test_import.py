@@ -36,6 +36,7 @@ DOORS = {
     "numpy": ["gslb.geo"],
     "aiohttp": ["gslb.control", "gslb.lab"],
     "h11": ["gslb.probe.exchange"],
+    "siphash24": ["gslb.serve.cookie"],
     "dnslib": ["gslb.ask", "gslb.lab"],
     "typer": ["gslb.cli"],
     "click": ["gslb.cli"],
