@@ -5,7 +5,7 @@ Refuses to know: packets, sockets, health. Invariant: what strangers ask for gro
 Names that exist are remembered with the types that zones or resolvers really use; all other
 types count as one. Of what does not exist there is one entry per zone, rcode and length of
 the question's name (at most 255), below a cut one per length, under a wildcard one per
-length and type.
+length and type. An entry's `kind` is what rate limiting counts by; it outlives a reload.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class Static:
 
     packed: Packed
     rcode: int
+    kind: int
 
 
 @dataclass(slots=True, eq=False)
@@ -75,9 +76,16 @@ class Chosen:
 
     steering: Steering
     zone: Zone
+    kind: int
 
 
 Entry = Static | Chosen
+ERROR: Final = hash(b"error")
+
+
+def kind_of(what: bytes, name: bytes) -> int:
+    """The number of a class of replies: an answer's name, a cut, a zone's NXDOMAIN."""
+    return hash(what + name)
 
 
 class Memory:
@@ -102,7 +110,7 @@ class Memory:
             ready_key = key + qtype.to_bytes(2, "big") + _CLASS_IN
             entry = self.ready.get(ready_key)
             if entry is None:
-                entry = self._make(zone, key, qtype)
+                entry = self._make(zone, key, qtype, kind_of(b"name", key))
                 _keep(self.ready, ready_key, entry, MOST_NAMES)
             return entry
         name = parent(key)
@@ -117,7 +125,8 @@ class Memory:
             entry = self._below.get((zone.apex, place, qtype, length))
             if entry is not None:
                 return entry
-        entry = self._make(zone, key, qtype)
+        # What strangers put before a wildcard does not make it another answer.
+        entry = self._make(zone, key, qtype, kind_of(b"name*", name))
         length = 0 if isinstance(entry, Chosen) else len(key)
         _keep(self._below, (zone.apex, place, qtype, length), entry, MOST_BELOW)
         return entry
@@ -126,21 +135,22 @@ class Memory:
         """NODATA or NXDOMAIN for a name of that length."""
         entry = self._below.get((zone.apex, _NOWHERE, rcode, length))
         if not isinstance(entry, Static):
-            entry = Static(pack_absence(zone, rcode, length), rcode)
+            kind = kind_of(b"absent", zone.apex)
+            entry = Static(pack_absence(zone, rcode, length), rcode, kind)
             _keep(self._below, (zone.apex, _NOWHERE, rcode, length), entry, MOST_BELOW)
         return entry
 
-    def _make(self, zone: Zone, key: bytes, qtype: int) -> Entry:
+    def _make(self, zone: Zone, key: bytes, qtype: int, kind: int) -> Entry:
         limits = self._plan.config.settings.limits
         outcome = lookup(self._plan.zones, key, qtype, limits.cname_chain, limits.additional)
         size = len(key)
         match outcome:
             case Steered():
-                return self._chosen(outcome, key, 4 if qtype == A else 6)
+                return self._chosen(outcome, key, 4 if qtype == A else 6, kind)
             case Found():
                 answers, more = _records(outcome.answers), _records(outcome.additional)
                 body = compose_body(size, outcome.anchor, answers, optional=more)
-                return Static(pack(body, NOERROR, True, ()), NOERROR)
+                return Static(pack(body, NOERROR, True, ()), NOERROR, kind)
             case Referral():
                 body = compose_body(
                     size,
@@ -149,27 +159,33 @@ class Memory:
                     glue=_records(outcome.glue),
                     optional=_records(outcome.sibling),
                 )
-                return Static(pack(body, NOERROR, False, ()), NOERROR)
+                cut = kind_of(b"referral", outcome.anchor)
+                return Static(pack(body, NOERROR, False, ()), NOERROR, cut)
             case Absence() if not outcome.answers:
-                return self._absence(zone, outcome.rcode, size)
+                return self._nothing(zone, outcome.rcode, size, kind)
             case Absence():
                 soa = _records([(outcome.apex, outcome.soa)])
                 body = compose_body(size, outcome.anchor, _records(outcome.answers), soa)
-                return Static(pack(body, outcome.rcode, True, ()), outcome.rcode)
+                return Static(pack(body, outcome.rcode, True, ()), outcome.rcode, kind)
             case Refused():
                 raise AssertionError("the caller has seen that a zone holds the name")
 
-    def _chosen(self, steered: Steered, key: bytes, family: Family) -> Entry:
+    def _nothing(self, zone: Zone, rcode: int, length: int, kind: int) -> Static:
+        """The same octets for all names; NODATA counts by name all the same."""
+        shared = self._absence(zone, rcode, length)
+        return shared if rcode == NXDOMAIN else Static(shared.packed, rcode, kind)
+
+    def _chosen(self, steered: Steered, key: bytes, family: Family, kind: int) -> Entry:
         config = self._plan.config
         policy = config.policies[steered.policy]
         if not policy.has(family):
-            return self._absence(steered.zone, NOERROR, len(key))
+            return self._nothing(steered.zone, NOERROR, len(key), kind)
         known = self._steerings.get((policy.name, steered.ttl, family))
         if known is None:
             table = self._plan.tables[policy.name]
             known = Steering(policy, table, config.pools, steered.ttl, family, self._ledger)
             self._steerings[policy.name, steered.ttl, family] = known
-        return Chosen(known, steered.zone)
+        return Chosen(known, steered.zone, kind)
 
 
 def pack_absence(zone: Zone, rcode: int, length: int, ttl: int | None = None) -> Packed:

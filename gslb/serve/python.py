@@ -11,36 +11,71 @@ which gives the same octets (a property test holds the two together).
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from random import Random
 from socket import AF_INET6, inet_aton, inet_pton
-from typing import Final
+from typing import Final, NamedTuple
 
 from gslb.core.subject import Subject, locate, subject_of
 from gslb.core.world import World
+from gslb.serve.cookie import LENGTHS, PROVEN, Jar
 from gslb.serve.engine import Transport
-from gslb.serve.entry import Chosen, Memory, Static, pack_absence
+from gslb.serve.entry import ERROR, Chosen, Memory, Static, pack_absence
+from gslb.serve.ratelimit import RateLimiter, Table
 from gslb.serve.ready import EngineDice, Ledger, Packed, Steering, Tell, pack
-from gslb.wire.edns import Edns, compose_opt, compose_subnet
-from gslb.wire.message import HEADER, Query, parse_query
+from gslb.serve.shape import PLAIN_UDP, REPLY_COOKIE, ShapeReader
+from gslb.wire.edns import (
+    COOKIE,
+    NSID,
+    Edns,
+    compose_error,
+    compose_keepalive,
+    compose_opt,
+    compose_option,
+    compose_subnet,
+)
+from gslb.wire.message import HEADER, TC, Query, parse_query
 from gslb.wire.reply import EMPTY, MAX_TCP, compose_reply, reply_flags
-from gslb.wire.rrtype import AXFR, IN, IXFR, NOERROR, RCODE_TEXT, REFUSED, SERVFAIL
+from gslb.wire.rrtype import (
+    AXFR,
+    BADCOOKIE,
+    FORMERR,
+    IN,
+    IXFR,
+    NOERROR,
+    NOTIMP,
+    NXDOMAIN,
+    RCODE_TEXT,
+    REFUSED,
+    SERVFAIL,
+)
 
-PLAIN_UDP: Final = 512  # RFC 1035 section 4.2.1
-
-_ONE_QUESTION: Final = b"\0\1\0\0\0\0\0\0"
-_ONE_QUESTION_AND_OPT: Final = b"\0\1\0\0\0\0\0\1"
-_OPT: Final = b"\0\0\x29"
-# RDLENGTH, option code, option length and family of an OPT record with one IPv4 subnet, by
-# the number of its address octets.
-_SUBNETS: Final = tuple(bytes((0, n + 8, 0, 8, 0, n + 4, 0, 1)) for n in range(5))
+_OPT_SIZE: Final = 11
 _SCOPES: Final = tuple(bytes((scope,)) for scope in range(129))
 
-# (rd + 2 * opt, largest reply, OPT record, IPv4 client subnet or None, its octets)
-_Shape = tuple[int, int, bytes, int | None, bytes]
+# RFC 8914 section 4, and IANA's "Extended DNS Error Codes".
+_PROHIBITED: Final = compose_error(18, "no zone transfers")
+_NOT_AUTHORITATIVE: Final = compose_error(20)
+_NOT_IN: Final = compose_error(20, "class IN only")
+_NOT_SUPPORTED: Final = compose_error(21)
 
 log = logging.getLogger("gslb.engine")
+
+
+class Verdict(NamedTuple):
+    """What is to be said, before anything of EDNS.
+
+    `scope` None: the client's subnet was not used (SCOPE 0). `kind` is for rate limiting,
+    `error` an option for people.
+    """
+
+    packed: Packed
+    rcode: int
+    kind: int = ERROR
+    scope: int | None = None
+    error: bytes = b""
 
 
 class PythonEngine:
@@ -49,9 +84,17 @@ class PythonEngine:
     name = "python"
 
     def __init__(
-        self, world: World, generator: Random | None = None, tell: Tell = lambda *_: None
+        self,
+        world: World,
+        generator: Random | None = None,
+        tell: Tell = lambda *_: None,
+        wall: Callable[[], float] = time.time,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`wall` is Unix time, for cookies; `elapsed` monotonic, for rate limiting; seconds."""
         self._ledger = Ledger(tell)
+        self._wall, self._table = wall, Table(elapsed)
+        self._slip = Random().random
         self._dice = EngineDice(generator or Random())
         cell = self._ledger.cell
         self._queries4, self._queries6 = (
@@ -63,6 +106,7 @@ class PythonEngine:
             for rcode, text in RCODE_TEXT.items()
         }
         self._ecs_used, self._ecs_unused = cell("ecs", "used"), cell("ecs", "unused")
+        self._logged, self._exempt = cell("rrl", "logged"), cell("rrl", "exempt")
         self._learn(world)
 
     def publish(self, world: World) -> None:
@@ -78,7 +122,14 @@ class PythonEngine:
         if settings.ecs_from is not None:
             self._believed = [ip_network(text) for text in settings.ecs_from]
         self._udp_size = settings.udp_size
-        self._opts = tuple(compose_opt(settings.udp_size, do)[:-2] for do in (False, True))
+        cookies = settings.cookies
+        self._jar = Jar(cookies.secrets, self._wall) if cookies and cookies.secrets else None
+        self._limit, self._limiter = settings.rate_limit, None
+        if self._limit is not None:
+            self._limiter = RateLimiter(self._table, self._limit)
+        self._nsid = None if settings.nsid is None else compose_option(NSID, settings.nsid)
+        self._keepalive = compose_keepalive(settings.tcp.idle_s)
+        self._shapes = ShapeReader(settings.udp_size, self._jar is not None)
         self._dice.forget()
         self._memory = Memory(world.plan, self._ledger)
         self._ready = self._memory.ready
@@ -92,13 +143,20 @@ class PythonEngine:
         """The reply to a packet, None for silence. Never raises."""
         try:
             (self._queries6 if ":" in peer else self._queries4)[transport][0] += 1
-            return self._quick(packet, peer, transport) or self._careful(packet, peer, transport)
+            reply = self._quick(packet, peer, transport)
+            if reply is None:
+                reply = self._careful(packet, peer, transport)
+            return reply
         except Exception:
             # Ours to mend: caught once, here, for all of it (architecture.md, Errors).
             self._ledger.cell("errors")[0] += 1
             log.exception("answer failed packet=%s", packet[:512].hex())
             query = parse_query(packet)
-            return None if query is None else self._plain(query, SERVFAIL, transport)
+            if query is None:
+                return None
+            edns = query.edns
+            opt = b"" if edns is None else compose_opt(self._udp_size, edns.do)
+            return self._compose(query, _plain(SERVFAIL), opt, transport)
 
     # ---- the quick way ----------------------------------------------------------------
 
@@ -111,10 +169,10 @@ class PythonEngine:
         entry = self._ready.get(question[:-4].lower() + question[-4:])
         if entry is None or packet[2] & 0xF8:
             return None
-        shape = self._shape(packet, end)
+        shape = self._shapes.read(packet, end)
         if shape is None:
             return None
-        head, limit, opt, network, octets = shape
+        head, limit, opt, network, octets, cookie = shape
         if isinstance(entry, Static):
             packed, rcode, scope = entry.packed, entry.rcode, 0
         else:
@@ -123,46 +181,34 @@ class PythonEngine:
             if chosen is None:
                 return None
             packed, scope = chosen
+        result = None
         if network is not None:
             opt += packet[end + 9 : end + 18] + _SCOPES[scope] + octets
-            (self._ecs_unused if isinstance(entry, Static) else self._ecs_used)[0] += 1
+        elif cookie and self._jar is not None:
+            result, cookie = self._jar.check(cookie, peer)
+            opt += REPLY_COOKIE + cookie
         reply = b"".join((packet[:2], packed.heads[head], question, packed.body.octets, opt))
-        if len(reply) > (limit if transport == "udp" else MAX_TCP):
+        if transport == "udp":
+            if len(reply) > limit:
+                return None
+            limiter = self._limiter
+            if (
+                limiter is not None
+                and result not in PROVEN
+                and limiter.over(peer, entry.kind)
+                and not self._lenient(limiter, peer)
+            ):
+                return None
+        elif len(reply) > MAX_TCP:
             return None
+        if network is not None:
+            (self._ecs_unused if isinstance(entry, Static) else self._ecs_used)[0] += 1
+        elif result is not None:
+            self._ledger.cell("cookies", result)[0] += 1
         for cell in packed.cells:
             cell[0] += 1
         self._responses[rcode][transport][0] += 1
         return reply
-
-    def _shape(self, packet: bytes, end: int) -> _Shape | None:
-        """What follows the question, if it is nothing, or OPT with at most an IPv4 subnet."""
-        counts = packet[4:HEADER]
-        tail = packet[end:]
-        size = len(tail)
-        if counts == _ONE_QUESTION:
-            return None if tail else (packet[2] & 1, PLAIN_UDP, b"", None, b"")
-        if counts != _ONE_QUESTION_AND_OPT or size < 11 or tail[:3] != _OPT or tail[6]:
-            return None
-        head = 2 + (packet[2] & 1)
-        limit = tail[3] << 8 | tail[4]
-        if limit > self._udp_size:
-            limit = self._udp_size
-        elif limit < PLAIN_UDP:
-            limit = PLAIN_UDP
-        opt = self._opts[tail[7] >> 7]
-        if size == 11:
-            return None if tail[9] or tail[10] else (head, limit, opt + b"\0\0", None, b"")
-        count = size - 19
-        if not 0 < count <= 4 or tail[9:17] != _SUBNETS[count] or tail[18]:
-            return None
-        source = tail[17]
-        if count != (source + 7) >> 3:
-            return None
-        octets = tail[19:]
-        network = int.from_bytes(octets, "big") << (32 - 8 * count)
-        if network & (0xFFFFFFFF >> source):
-            return None
-        return head, limit, opt, network, octets
 
     def _choose(
         self, steering: Steering, peer: str, network: int | None, octets: bytes
@@ -197,20 +243,52 @@ class PythonEngine:
             reason = "short" if len(packet) < HEADER else "response"
             self._ledger.cell("dropped", reason)[0] += 1
             return None
+        verdict = self._judge(query, peer)
+        cookie, proven = b"", False
+        edns = query.edns
+        if edns is not None and edns.cookie is not None and self._jar is not None:
+            if len(edns.cookie) in LENGTHS:
+                result, baked = self._jar.check(edns.cookie, peer)
+                cookie, proven = compose_option(COOKIE, baked), result in PROVEN
+                self._ledger.cell("cookies", result)[0] += 1
+            else:
+                verdict = _plain(FORMERR)
+                self._ledger.cell("cookies", "malformed")[0] += 1
+        flags = 0
+        if transport == "udp" and not proven and self._is_over(peer, verdict.kind):
+            limit = self._limit
+            if limit is None or not limit.slip or self._slip() * limit.slip >= 1:
+                self._ledger.cell("rrl", "dropped")[0] += 1
+                self._ledger.cell("dropped", "rate_limit")[0] += 1
+                return None
+            self._ledger.cell("rrl", "badcookie" if cookie else "slipped")[0] += 1
+            if cookie:
+                verdict = _plain(BADCOOKIE)
+            elif verdict.rcode in (NOERROR, NXDOMAIN):
+                verdict, flags = _plain(NOERROR), TC
+        opt = b"" if edns is None else self._opt(query, edns, verdict, cookie, transport)
+        return self._compose(query, verdict, opt, transport, flags)
+
+    def _judge(self, query: Query, peer: str) -> Verdict:
+        """What is to be said to a query, whatever its shape."""
         if query.rcode:
-            return self._plain(query, query.rcode, transport)
-        if query.qclass != IN or query.qtype in (AXFR, IXFR):
-            return self._plain(query, REFUSED, transport)
+            return _plain(query.rcode, _NOT_SUPPORTED if query.rcode == NOTIMP else b"")
+        if not query.question:
+            return _plain(NOERROR if self._jar is not None else FORMERR)
+        if query.qclass != IN:
+            return _plain(REFUSED, _NOT_IN)
         entry = self._memory.entry(query.key, query.qtype)
         if entry is None:
-            return self._plain(query, REFUSED, transport)
+            return _plain(REFUSED, _NOT_AUTHORITATIVE)
+        if query.qtype in (AXFR, IXFR):
+            return _plain(REFUSED, _PROHIBITED)
         if isinstance(entry, Static):
-            return self._compose(query, entry.packed, entry.rcode, transport, None)
-        return self._steer(query, entry, peer, transport)
+            return Verdict(entry.packed, entry.rcode, entry.kind)
+        return self._steer(query, entry, peer)
 
-    def _steer(self, query: Query, entry: Chosen, peer: str, transport: Transport) -> bytes:
-        """The reply for a steered name, whatever the shape of the query."""
-        steering = entry.steering
+    def _steer(self, query: Query, entry: Chosen, peer: str) -> Verdict:
+        """What a policy says."""
+        steering, kind = entry.steering, entry.kind
         source = subject_of(inet_pton(AF_INET6, peer) if ":" in peer else inet_aton(peer))
         subject = self._subject(query.edns, source) if steering.policy.ecs else None
         located = locate(steering.table, subject, source)
@@ -219,13 +297,13 @@ class PythonEngine:
         if ready.outcome.branch is not None:
             self._dice.prefix = located.prefix
             packed = ready.fixed or steering.choose(ready, self._dice)
-            return self._compose(query, packed, NOERROR, transport, scope)
+            return Verdict(packed, NOERROR, kind, scope)
         rule = ready.outcome.rule
         self._ledger.cell("policy_fallback", steering.policy.name, rule)[0] += 1
         if rule == "servfail":
-            return self._plain(query, SERVFAIL, transport)
+            return _plain(SERVFAIL)
         packed = pack_absence(entry.zone, NOERROR, len(query.key), ready.ttl)
-        return self._compose(query, packed, NOERROR, transport, None)
+        return Verdict(packed, NOERROR, kind)
 
     def _subject(self, edns: Edns | None, source: Subject) -> Subject | None:
         """The client subnet's first address, if there is one and its sender is believed."""
@@ -240,30 +318,59 @@ class PythonEngine:
             return Subject(4, subnet.value, subnet.value.to_bytes(4, "big"))
         return subject_of(subnet.value.to_bytes(16, "big"), mapped=False)
 
-    def _plain(self, query: Query, rcode: int, transport: Transport) -> bytes:
-        """A reply without records."""
-        return self._compose(query, pack(EMPTY, rcode, False, ()), rcode, transport, None)
+    # ---- who gets how much ------------------------------------------------------------
+
+    def _is_over(self, peer: str, kind: int) -> bool:
+        """Counts a reply; True if it may not go out."""
+        limiter = self._limiter
+        return limiter is not None and limiter.over(peer, kind) and not self._lenient(limiter, peer)
+
+    def _lenient(self, limiter: RateLimiter, peer: str) -> bool:
+        """True if a reply over the limit goes out all the same."""
+        if self._limit is not None and self._limit.log_only:
+            self._logged[0] += 1
+            return True
+        if limiter.exempt(peer):
+            self._exempt[0] += 1
+            return True
+        return False
+
+    def _opt(
+        self, query: Query, edns: Edns, verdict: Verdict, cookie: bytes, transport: Transport
+    ) -> bytes:
+        """The OPT record of a reply. What is only for people goes where it would not fit."""
+        options = cookie
+        if edns.subnet is not None:
+            options += compose_subnet(edns.subnet, verdict.scope or 0)
+            (self._ecs_unused if verdict.scope is None else self._ecs_used)[0] += 1
+        if transport == "tcp" and edns.keepalive:
+            options += self._keepalive
+        extra = verdict.error
+        if edns.nsid and self._nsid is not None:
+            extra = self._nsid + extra
+        size = HEADER + len(query.question) + _OPT_SIZE + len(options) + len(extra)
+        if transport == "tcp" or size <= min(edns.size, self._udp_size):
+            options += extra
+        return compose_opt(self._udp_size, edns.do, options, verdict.rcode)
 
     def _compose(
-        self, query: Query, packed: Packed, rcode: int, transport: Transport, scope: int | None
+        self, query: Query, verdict: Verdict, opt: bytes, transport: Transport, flags: int = 0
     ) -> bytes:
-        """The reply with OPT; `scope` None: the client's subnet was not used (SCOPE 0)."""
-        edns = query.edns
-        limit, opt = PLAIN_UDP, b""
-        if edns is not None:
-            options = b""
-            if edns.subnet is not None:
-                options = compose_subnet(edns.subnet, scope or 0)
-                (self._ecs_unused if scope is None else self._ecs_used)[0] += 1
-            limit = min(edns.size, self._udp_size)
-            opt = compose_opt(self._udp_size, edns.do, options, rcode)
-        flags = reply_flags(query.flags, rcode, packed.authoritative)
+        """The reply; `flags` are set besides those that follow from the verdict."""
+        packed, rcode = verdict.packed, verdict.rcode
+        flags |= reply_flags(query.flags, rcode, packed.authoritative)
+        limit = PLAIN_UDP if query.edns is None else min(query.edns.size, self._udp_size)
         if transport == "tcp":
             limit = MAX_TCP
         reply, cut = compose_reply(query.id, flags, query.question, packed.body, opt, limit)
-        if cut:
+        if cut or flags & TC:
             self._ledger.cell("truncated")[0] += 1
         for cell in packed.cells:
             cell[0] += 1
         self._responses[rcode][transport][0] += 1
         return reply
+
+
+def _plain(rcode: int, error: bytes = b"") -> Verdict:
+    """A reply without records."""
+    return Verdict(pack(EMPTY, rcode, False, ()), rcode, error=error)

@@ -1,20 +1,28 @@
-"""EDNS(0) and client subnet: the OPT record and the one option that is acted upon.
+"""EDNS(0): the OPT record and the options that are acted upon.
 
-Knows: RFC 6891 (OPT), RFC 7871 (client subnet) and what is malformed about either.
-Refuses to know: what anybody answers. Invariant: a ClientSubnet is valid by
+Knows: RFC 6891 (OPT), RFC 7871 (client subnet) and what is malformed about either; that there
+are cookies (RFC 7873), NSID (RFC 5001), keepalive (RFC 7828) and extended errors (RFC 8914).
+Refuses to know: what anybody answers, who made a cookie. Invariant: a ClientSubnet is valid by
 construction, and can be echoed octet for octet with only SCOPE changed.
+
+Padding (RFC 7830) is not acted upon: over a transport without encryption it gains nothing, and
+would only make replies bigger (RFC 8467).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from gslb.errors import FormatError
 from gslb.wire.rrtype import OPT
 
+NSID: Final = 3
 CLIENT_SUBNET: Final = 8
+COOKIE: Final = 10
+KEEPALIVE: Final = 11
+EXTENDED_ERROR: Final = 15
 DO: Final = 0x8000
 MIN_SIZE: Final = 512
 FAMILY_BITS: Final = {1: 32, 2: 128}
@@ -36,24 +44,29 @@ class ClientSubnet:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class Edns:
+class Edns(NamedTuple):  # one for each query: a frozen dataclass takes three times as long
     """The OPT record of a query. `size` is at least 512 (RFC 6891 section 6.2.3).
 
-    `readable` is False if an option is malformed; the reply to that is FORMERR, with OPT.
+    `cookie` is the option's data as it came; `nsid` and `keepalive` say that they were asked
+    for (what else stands in those options is ignored, RFC 5001 section 2.2). `readable` is
+    False if the options cannot be told apart or the subnet is malformed; the reply to that is
+    FORMERR, with OPT.
     """
 
     size: int
     version: int
     do: bool
-    subnet: ClientSubnet | None
+    subnet: ClientSubnet | None = None
+    cookie: bytes | None = None
+    nsid: bool = False
+    keepalive: bool = False
     readable: bool = True
 
 
 def parse_opt(packet: bytes, offset: int) -> tuple[Edns, int]:
     """(Edns, offset after it) of the OPT record whose root owner name is at `offset`.
 
-    Raises FormatError for a cut record.
+    A record that is cut raises FormatError; options that cannot be read do not.
     """
     end = len(packet)
     if offset + 11 > end:
@@ -65,21 +78,34 @@ def parse_opt(packet: bytes, offset: int) -> tuple[Edns, int]:
     stop = at + length
     if stop > end:
         raise FormatError("OPT record is longer than the message", at)
+    first: dict[int, bytes] = {}
     subnet, readable = None, True
-    if version == 0:  # options of a version we do not speak are not looked into (RFC 6891 6.1.3)
+    if version == 0 and length:  # those of other versions are unknown (RFC 6891 section 6.1.3)
         try:
-            subnet = _find_subnet(packet, at, stop)
+            first = _split(packet, at, stop)
+            if CLIENT_SUBNET in first:
+                subnet = parse_subnet(first[CLIENT_SUBNET])
         except FormatError:
             readable = False
-    return Edns(max(size, MIN_SIZE), version, bool(flags & DO), subnet, readable), stop
+    edns = Edns(
+        max(size, MIN_SIZE),
+        version,
+        bool(flags & DO),
+        subnet,
+        first.get(COOKIE),
+        NSID in first,
+        KEEPALIVE in first,
+        readable,
+    )
+    return edns, stop
 
 
-def _find_subnet(packet: bytes, at: int, stop: int) -> ClientSubnet | None:
-    """The client subnet among the options from `at` to `stop`; of two the first counts.
+def _split(packet: bytes, at: int, stop: int) -> dict[int, bytes]:
+    """The options from `at` to `stop` by code; of two of a kind the first counts.
 
-    Raises FormatError for an option that overruns, a bad client subnet.
+    Raises FormatError for an option that overruns.
     """
-    subnet: ClientSubnet | None = None
+    first: dict[int, bytes] = {}
     while at < stop:
         if at + 4 > stop:
             raise FormatError("EDNS option is cut", at)
@@ -87,10 +113,9 @@ def _find_subnet(packet: bytes, at: int, stop: int) -> ClientSubnet | None:
         option_end = at + 4 + (packet[at + 2] << 8 | packet[at + 3])
         if option_end > stop:
             raise FormatError("EDNS option is longer than its record", at)
-        if code == CLIENT_SUBNET and subnet is None:
-            subnet = parse_subnet(packet[at + 4 : option_end])
+        first.setdefault(code, packet[at + 4 : option_end])
         at = option_end
-    return subnet
+    return first
 
 
 def parse_subnet(data: bytes) -> ClientSubnet:
@@ -121,7 +146,22 @@ def parse_subnet(data: bytes) -> ClientSubnet:
 def compose_subnet(subnet: ClientSubnet, scope: int) -> bytes:
     """The option of a reply: FAMILY, SOURCE and ADDRESS as in the query (RFC 7871 7.2.1)."""
     data = subnet.family.to_bytes(2, "big") + bytes((subnet.source, scope)) + subnet.octets
-    return CLIENT_SUBNET.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
+    return compose_option(CLIENT_SUBNET, data)
+
+
+def compose_error(info_code: int, text: str = "") -> bytes:
+    """An extended error for people who read replies (RFC 8914 section 2)."""
+    return compose_option(EXTENDED_ERROR, info_code.to_bytes(2, "big") + text.encode())
+
+
+def compose_keepalive(idle_s: float) -> bytes:
+    """How long an idle connection is kept, in units of 100 ms (RFC 7828 section 3.1)."""
+    return compose_option(KEEPALIVE, min(int(idle_s * 10), 0xFFFF).to_bytes(2, "big"))
+
+
+def compose_option(code: int, data: bytes) -> bytes:
+    """An option of OPT (RFC 6891 section 6.1.2)."""
+    return code.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data
 
 
 def compose_opt(size: int, do: bool, options: bytes = b"", rcode: int = 0) -> bytes:

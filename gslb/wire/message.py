@@ -7,8 +7,7 @@ message is its `rcode`, and None stands for a message that must be met with sile
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from gslb.errors import FormatError
 from gslb.wire import edns as opt
@@ -24,12 +23,12 @@ TC: Final = 0x0200
 RD: Final = 0x0100
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):  # one for each query, as Edns
     """A message that gets a reply.
 
     `question` is the question section octet for octet, empty if it cannot be read; `key` the
-    name in lower case. `rcode` other than NOERROR says that nothing may be looked up.
+    name in lower case. `rcode` other than NOERROR says that nothing may be looked up; without a
+    question only a cookie is asked for (RFC 7873 section 5.4).
     """
 
     id: bytes
@@ -45,76 +44,74 @@ class Query:
 def parse_query(packet: bytes) -> Query | None:
     """The query in a packet, or None for silence (too short, or a response: RFC 1035 4.1.1).
 
-    In the order of RFC 8906: opcode, counts, question, other records, EDNS version.
+    In the order of RFC 8906: opcode, counts, question, other records, EDNS version. Whatever
+    is wrong, the question and OPT are there if they can be read, so that the reply has them.
     """
     if len(packet) < HEADER or packet[2] & 0x80:
         return None
     flags = packet[2] << 8 | packet[3]
-    if (flags >> 11) & 0xF != QUERY:
-        return _refusal(packet, flags, NOTIMP)
-    # One question, and nothing else will do (RFC 9619 section 4).
-    if packet[4] or packet[5] != 1:
-        return _refusal(packet, flags, FORMERR)
-    try:
-        end = wire_name.parse(packet, HEADER)
-    except FormatError:
-        return _refusal(packet, flags, FORMERR)
-    if end + 4 > len(packet):
-        return _refusal(packet, flags, FORMERR)
+    count = packet[4] << 8 | packet[5]
+    end = HEADER
+    question, key, qtype, qclass = b"", b"", 0, 0
     edns: Edns | None = None
     rcode = NOERROR
-    try:
-        edns = _find_opt(packet, end + 4)
-        if edns is not None and edns.version:
-            rcode = BADVERS
-        elif edns is not None and not edns.readable:
-            rcode = FORMERR
-    except FormatError:
+    if (flags >> 11) & 0xF != QUERY:
+        rcode = NOTIMP
+    elif count != 1:  # one question, and nothing else will do (RFC 9619 section 4)
         rcode = FORMERR
-    return Query(
-        id=packet[:2],
-        flags=flags,
-        question=packet[HEADER : end + 4],
-        key=packet[HEADER:end].lower(),
-        qtype=packet[end] << 8 | packet[end + 1],
-        qclass=packet[end + 2] << 8 | packet[end + 3],
-        edns=edns,
-        rcode=rcode,
-    )
+    try:
+        if count == 1:
+            stop = wire_name.parse(packet, HEADER)
+            end = stop + 4
+            if end > len(packet):
+                raise FormatError("question is cut", stop)
+            question, key = packet[HEADER:end], packet[HEADER:stop].lower()
+            qtype = packet[stop] << 8 | packet[stop + 1]
+            qclass = packet[stop + 2] << 8 | packet[stop + 3]
+        if count <= 1:
+            edns, readable = _find_opt(packet, end)
+            if edns is not None and edns.version and rcode == NOERROR:
+                rcode = BADVERS
+            elif not readable and rcode == NOERROR:
+                rcode = FORMERR
+            elif not count and rcode == FORMERR and readable and edns and edns.cookie is not None:
+                rcode = NOERROR
+    except FormatError:
+        rcode = rcode or FORMERR
+    return Query(packet[:2], flags, question, key, qtype, qclass, edns, rcode)
 
 
-def _refusal(packet: bytes, flags: int, rcode: int) -> Query:
-    return Query(packet[:2], flags, b"", b"", 0, 0, None, rcode)
+def _find_opt(packet: bytes, offset: int) -> tuple[Edns | None, bool]:
+    """(OPT among the records after the question, whether all of them can be read).
 
-
-def _find_opt(packet: bytes, offset: int) -> Edns | None:
-    """The OPT record among the records after the question; the others are only stepped over.
-
-    It may stand anywhere in the additional section, once, and its owner is the root
-    (RFC 6891 section 6.1.1). Raises FormatError.
+    OPT may stand anywhere in the additional section, once, and its owner is the root
+    (RFC 6891 section 6.1.1). The other records are only stepped over.
     """
     before = (packet[6] << 8 | packet[7]) + (packet[8] << 8 | packet[9])
     total = before + (packet[10] << 8 | packet[11])
     found: Edns | None = None
     at = offset
-    for number in range(total):
-        start = at
-        at = wire_name.skip(packet, at)
-        if at + 10 > len(packet):
-            raise FormatError("record is cut", at)
-        rrtype = packet[at] << 8 | packet[at + 1]
-        if rrtype == OPT:
-            if number < before:
-                raise FormatError("OPT outside the additional section", start)
-            if found is not None:
-                raise FormatError("two OPT records", start)
-            if packet[start]:
-                raise FormatError("the owner of OPT is not the root", start)
-            found, at = opt.parse_opt(packet, start)
-            continue
-        if rrtype == TSIG and (number != total - 1 or number < before):
-            raise FormatError("TSIG is not the last record", start)  # RFC 8945 section 5.1
-        at += 10 + (packet[at + 8] << 8 | packet[at + 9])
-        if at > len(packet):
-            raise FormatError("record is longer than the message", start)
-    return found
+    try:
+        for number in range(total):
+            start = at
+            at = wire_name.skip(packet, at)
+            if at + 10 > len(packet):
+                raise FormatError("record is cut", at)
+            rrtype = packet[at] << 8 | packet[at + 1]
+            if rrtype == OPT:
+                if number < before:
+                    raise FormatError("OPT outside the additional section", start)
+                if found is not None:
+                    raise FormatError("two OPT records", start)
+                if packet[start]:
+                    raise FormatError("the owner of OPT is not the root", start)
+                found, at = opt.parse_opt(packet, start)
+                continue
+            if rrtype == TSIG and (number != total - 1 or number < before):
+                raise FormatError("TSIG is not the last record", start)  # RFC 8945 section 5.1
+            at += 10 + (packet[at + 8] << 8 | packet[at + 9])
+            if at > len(packet):
+                raise FormatError("record is longer than the message", start)
+    except FormatError:
+        return found, False
+    return found, found is None or found.readable

@@ -43,6 +43,7 @@ NXDOMAIN: Final = 3
 NOTIMP: Final = 4
 REFUSED: Final = 5
 BADVERS: Final = 16
+BADCOOKIE: Final = 23  # RFC 7873 section 8
 
 RCODE_TEXT: Final = {
     NOERROR: "NOERROR",
@@ -52,6 +53,7 @@ RCODE_TEXT: Final = {
     NOTIMP: "NOTIMP",
     REFUSED: "REFUSED",
     BADVERS: "BADVERS",
+    BADCOOKIE: "BADCOOKIE",
 }
 
 TYPE_TEXT: Final = {
