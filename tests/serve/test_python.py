@@ -13,7 +13,7 @@ import dns.rcode
 import pytest
 from gslb.core.health import AddressHealth, Slot, State, with_addresses
 from gslb.core.policy import Policy
-from gslb.core.setting import Settings
+from gslb.core.setting import Cookies, RateLimit, Settings
 from gslb.core.world import World
 from gslb.serve import entry as entry_module
 from gslb.serve.python import PythonEngine
@@ -35,10 +35,11 @@ NETWORKS = [
 PEER = "150.7.7.7"
 
 
-def wire(name: str, rrtype: str = "A", network: str | None = None, **options) -> bytes:
-    ecs = [dns.edns.ECSOption.from_text(network)] if network else []
-    options.setdefault("use_edns", 0 if ecs else -1)
-    query = dns.message.make_query(f"{name}.{APEX}".lstrip("."), rrtype, options=ecs, **options)
+def wire(name: str, rrtype: str = "A", network: str | None = None, **more) -> bytes:
+    if network:
+        more["options"] = [dns.edns.ECSOption.from_text(network)]
+    more.setdefault("use_edns", 0 if network else -1)
+    query = dns.message.make_query(f"{name}.{APEX}".lstrip("."), rrtype, **more)
     query.id = 4711
     return query.to_wire()
 
@@ -387,21 +388,37 @@ def test_mutated_queries_get_well_formed_replies(name, rrtype, network, changes)
             assert reply[12:end] == bytes(packet[12:end])
 
 
+COOKIES = [b"clientco", b"clientco" + bytes(16), b"clientco\1", bytes(40), b""]
+EVERYTHING = Settings(
+    cookies=Cookies("/nowhere/cookies", (bytes(range(16)),)),
+    rate_limit=RateLimit(per_second=5),
+    nsid=b"ns1",
+)
+
+
 @given(
-    st.sampled_from(NAMES),
-    st.sampled_from(["A", "AAAA", "TXT", "NS"]),
+    st.sampled_from(["www", "txt", "nope", "a.b.img", "towww", "sub"]),
+    st.sampled_from(["A", "AAAA", "TXT", "MX"]),
     st.integers(0, 32),
     st.integers(0, 2**32 - 1),
     st.integers(0, 2**16 - 1),
-    st.booleans(),
+    st.sampled_from(["none", "subnet", "cookie", "both"]),
+    st.sampled_from(COOKIES),
+    st.sampled_from([Settings(), EVERYTHING]),
 )
 def test_the_quick_way_and_the_careful_way_give_the_same(
-    name, rrtype, length, address, size, edns_only
+    name, rrtype, length, address, size, kind, cookie, settings
 ) -> None:
     bits = address & ~((1 << (32 - length)) - 1) & 0xFFFFFFFF
-    network = None if edns_only else f"{ip_address(bits)}/{length}"
-    packet = wire(name, rrtype, network, use_edns=0, payload=size)
-    quick, careful = (PythonEngine(make_world(), Random(5)) for _ in range(2))
+    options = []
+    if kind in ("subnet", "both"):
+        options.append(dns.edns.ECSOption(str(ip_address(bits)), length))
+    if kind in ("cookie", "both"):
+        options.append(dns.edns.GenericOption(10, cookie))
+    packet = wire(name, rrtype, use_edns=0, payload=size, options=options)
+    quick, careful = (
+        PythonEngine(make_world(settings=settings), Random(5), wall=lambda: 1e9) for _ in range(2)
+    )
     quick._dice.random = careful._dice.random = lambda: 0.3
     first = quick.answer(packet, PEER, "udp")  # learns
     assert quick.answer(packet, PEER, "udp") == careful._careful(packet, PEER, "udp") == first
