@@ -66,4 +66,5 @@ class Jar:
         """A fresh cookie: client cookie and server cookie (RFC 9018 section 4)."""
         stamp = (int(self._now()) % _CYCLE).to_bytes(4, "big")
         head = client + _VERSION_1 + stamp
-        return head + siphash24(head + address, key=self._secrets[0]).digest()
+        digest: bytes = siphash24(head + address, key=self._secrets[0]).digest()
+        return head + digest

@@ -150,7 +150,8 @@ class Memory:
             case Found():
                 answers, more = _records(outcome.answers), _records(outcome.additional)
                 body = compose_body(size, outcome.anchor, answers, optional=more)
-                return Static(pack(body, NOERROR, True, ()), NOERROR, kind)
+                caps = tuple(self._ledger.cell("cap", name) for name in outcome.cut)
+                return Static(pack(body, NOERROR, True, caps), NOERROR, kind)
             case Referral():
                 body = compose_body(
                     size,

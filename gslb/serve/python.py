@@ -4,7 +4,7 @@ Knows: packets, and what is remembered of questions. Refuses to know: sockets, f
 health came to be. Invariant: one packet, one function, no await; `answer` never raises.
 
 The quick way: a question seen before costs a slice, a dictionary look-up, for steered names
-one bisection (where is the client?), and a join. Everything else takes the careful way,
+one bisection (where is the client?), and a join. Every unusual query takes the careful way,
 which gives the same octets (a property test holds the two together).
 """
 
@@ -20,9 +20,10 @@ from typing import Final, NamedTuple
 
 from gslb.core.subject import Subject, locate, subject_of
 from gslb.core.world import World
+from gslb.errors import FormatError
 from gslb.serve.cookie import LENGTHS, PROVEN, Jar
 from gslb.serve.engine import Transport
-from gslb.serve.entry import ERROR, Chosen, Memory, Static, pack_absence
+from gslb.serve.entry import ERROR, Chosen, Entry, Memory, Static, pack_absence
 from gslb.serve.ratelimit import RateLimiter, Table
 from gslb.serve.ready import EngineDice, Ledger, Packed, Steering, Tell, pack
 from gslb.serve.shape import PLAIN_UDP, REPLY_COOKIE, ShapeReader
@@ -37,6 +38,7 @@ from gslb.wire.edns import (
     compose_subnet,
 )
 from gslb.wire.message import HEADER, TC, Query, parse_query
+from gslb.wire.name import parse
 from gslb.wire.reply import EMPTY, MAX_TCP, compose_reply, reply_flags
 from gslb.wire.rrtype import (
     AXFR,
@@ -53,6 +55,7 @@ from gslb.wire.rrtype import (
 )
 
 _OPT_SIZE: Final = 11
+_CLASS_IN: Final = b"\0\1"
 _SCOPES: Final = tuple(bytes((scope,)) for scope in range(129))
 
 # RFC 8914 section 4, and IANA's "Extended DNS Error Codes".
@@ -93,9 +96,8 @@ class PythonEngine:
     ) -> None:
         """`wall` is Unix time, for cookies; `elapsed` monotonic, for rate limiting; seconds."""
         self._ledger = Ledger(tell)
-        self._wall, self._table = wall, Table(elapsed)
-        self._slip = Random().random
         self._dice = EngineDice(generator or Random())
+        self._wall, self._table = wall, Table(elapsed)
         cell = self._ledger.cell
         self._queries4, self._queries6 = (
             {transport: cell("queries", transport, family) for transport in ("udp", "tcp")}
@@ -106,7 +108,6 @@ class PythonEngine:
             for rcode, text in RCODE_TEXT.items()
         }
         self._ecs_used, self._ecs_unused = cell("ecs", "used"), cell("ecs", "unused")
-        self._logged, self._exempt = cell("rrl", "logged"), cell("rrl", "exempt")
         self._learn(world)
 
     def publish(self, world: World) -> None:
@@ -124,9 +125,8 @@ class PythonEngine:
         self._udp_size = settings.udp_size
         cookies = settings.cookies
         self._jar = Jar(cookies.secrets, self._wall) if cookies and cookies.secrets else None
-        self._limit, self._limiter = settings.rate_limit, None
-        if self._limit is not None:
-            self._limiter = RateLimiter(self._table, self._limit)
+        limit = settings.rate_limit
+        self._limiter = RateLimiter(self._table, limit, self._ledger) if limit else None
         self._nsid = None if settings.nsid is None else compose_option(NSID, settings.nsid)
         self._keepalive = compose_keepalive(settings.tcp.idle_s)
         self._shapes = ShapeReader(settings.udp_size, self._jar is not None)
@@ -161,14 +161,18 @@ class PythonEngine:
     # ---- the quick way ----------------------------------------------------------------
 
     def _quick(self, packet: bytes, peer: str, transport: Transport) -> bytes | None:
-        """The reply to a question seen before in one of the usual shapes, else None."""
+        """The reply to a question in one of the usual shapes, else None."""
+        if packet[2:3] > b"\x07":  # a response, or another opcode
+            return None
         # What ends at the first zero octet and is a known key is that very name, because
         # reading a name goes from left to right.
         end = packet.find(0, HEADER) + 5
         question = packet[HEADER:end]
         entry = self._ready.get(question[:-4].lower() + question[-4:])
-        if entry is None or packet[2] & 0xF8:
-            return None
+        if entry is None:
+            entry = self._look_up(packet, end)
+            if entry is None:
+                return None
         shape = self._shapes.read(packet, end)
         if shape is None:
             return None
@@ -192,12 +196,7 @@ class PythonEngine:
             if len(reply) > limit:
                 return None
             limiter = self._limiter
-            if (
-                limiter is not None
-                and result not in PROVEN
-                and limiter.over(peer, entry.kind)
-                and not self._lenient(limiter, peer)
-            ):
+            if limiter and result not in PROVEN and limiter.over(peer, entry.kind):
                 return None
         elif len(reply) > MAX_TCP:
             return None
@@ -209,6 +208,19 @@ class PythonEngine:
             cell[0] += 1
         self._responses[rcode][transport][0] += 1
         return reply
+
+    def _look_up(self, packet: bytes, end: int) -> Entry | None:
+        """The entry of a question that ends at `end`, if it does and is not to be refused."""
+        try:
+            stop = parse(packet, HEADER)
+        except FormatError:
+            return None
+        if stop + 4 != end or packet[stop + 2 : end] != _CLASS_IN:
+            return None
+        qtype = packet[stop] << 8 | packet[stop + 1]
+        if qtype in (AXFR, IXFR):
+            return None
+        return self._memory.entry(packet[HEADER:stop].lower(), qtype)
 
     def _choose(
         self, steering: Steering, peer: str, network: int | None, octets: bytes
@@ -255,9 +267,9 @@ class PythonEngine:
                 verdict = _plain(FORMERR)
                 self._ledger.cell("cookies", "malformed")[0] += 1
         flags = 0
-        if transport == "udp" and not proven and self._is_over(peer, verdict.kind):
-            limit = self._limit
-            if limit is None or not limit.slip or self._slip() * limit.slip >= 1:
+        limiter = self._limiter
+        if transport == "udp" and limiter and not proven and limiter.over(peer, verdict.kind):
+            if not limiter.slips():
                 self._ledger.cell("rrl", "dropped")[0] += 1
                 self._ledger.cell("dropped", "rate_limit")[0] += 1
                 return None
@@ -317,23 +329,6 @@ class PythonEngine:
         if subnet.family == 1:
             return Subject(4, subnet.value, subnet.value.to_bytes(4, "big"))
         return subject_of(subnet.value.to_bytes(16, "big"), mapped=False)
-
-    # ---- who gets how much ------------------------------------------------------------
-
-    def _is_over(self, peer: str, kind: int) -> bool:
-        """Counts a reply; True if it may not go out."""
-        limiter = self._limiter
-        return limiter is not None and limiter.over(peer, kind) and not self._lenient(limiter, peer)
-
-    def _lenient(self, limiter: RateLimiter, peer: str) -> bool:
-        """True if a reply over the limit goes out all the same."""
-        if self._limit is not None and self._limit.log_only:
-            self._logged[0] += 1
-            return True
-        if limiter.exempt(peer):
-            self._exempt[0] += 1
-            return True
-        return False
 
     def _opt(
         self, query: Query, edns: Edns, verdict: Verdict, cookie: bytes, transport: Transport

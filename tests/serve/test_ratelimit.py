@@ -14,6 +14,7 @@ from gslb.core.setting import Cookies, RateLimit, Settings
 from gslb.core.world import World
 from gslb.serve.python import PythonEngine
 from gslb.serve.ratelimit import RateLimiter, Table
+from gslb.serve.ready import Ledger
 
 from sample import APEX, make_world
 
@@ -36,7 +37,8 @@ def clock() -> Clock:
 
 
 def limiter(clock: Clock, per_second: int = 10, **more) -> RateLimiter:
-    return RateLimiter(Table(clock, slots=1 << 10), RateLimit(per_second, **more))
+    table = Table(clock, slots=1 << 10)
+    return RateLimiter(table, RateLimit(per_second, **more), Ledger(lambda *_: None))
 
 
 def passed(limit: RateLimiter, peer: str, count: int, kind: int = 7) -> int:
@@ -85,7 +87,7 @@ def test_kinds_are_counted_apart(clock: Clock) -> None:
 
 def test_the_table_has_one_size(clock: Clock) -> None:
     table = Table(clock, slots=1 << 8)
-    limit = RateLimiter(table, RateLimit(10))
+    limit = RateLimiter(table, RateLimit(10), Ledger(lambda *_: None))
     for number in range(2000):
         limit.over(f"10.{number >> 8}.{number & 255}.1", number)
     assert len(table.due) == 1 << 8
@@ -107,9 +109,7 @@ def world(limit: RateLimit | None) -> World:
 
 
 def make(limit: RateLimit | None, clock: Clock) -> PythonEngine:
-    engine = PythonEngine(world(limit), Random(3), wall=lambda: 1e9, elapsed=clock)
-    engine._slip = Random(11).random
-    return engine
+    return PythonEngine(world(limit), Random(3), wall=lambda: 1e9, elapsed=clock)
 
 
 def replies(engine: PythonEngine, wire: bytes, count: int, peer: str = "192.0.2.1", by="udp"):
