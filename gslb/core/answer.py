@@ -9,12 +9,12 @@ who asks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
 from gslb.core.zone import CUT, OCCLUDED, WILD, Node, RRset, Zone
-from gslb.wire.name import is_below, parent, parse, suffixes
+from gslb.wire.name import ROOT, is_below, parent, parse, suffixes
 from gslb.wire.rrtype import (
     AAAA,
     ANY,
@@ -36,9 +36,14 @@ from gslb.wire.rrtype import (
 Zones = Mapping[bytes, Zone]
 Owned = tuple[bytes | None, RRset]  # None: the question's name
 
+# The caps that an answer can reach, as `server.limits` and the metrics name them.
+CNAME_CHAIN: Final = "cname_chain"
+ADDITIONAL: Final = "additional"
+
 # RFC 8482 section 4.2; the TTL is that of the RFC's own example.
 _HINFO: Final = RRset(HINFO, 3789, (b"\x07RFC8482\x00",))
 _STAR: Final = b"\x01*"
+_ADDRESSES: Final = frozenset((A, AAAA))
 
 # Types that name hosts, and how many octets of their rdata stand before the host's name
 # (RFC 1035 section 3.3, RFC 2782, RFC 9460 section 4.1).
@@ -47,11 +52,15 @@ _HOSTS: Final = {NS: 0, MX: 2, SRV: 6, SVCB: 2, HTTPS: 2}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Records: aliases in the order of the chain, then the RRset asked for, if it was reached."""
+    """Records: aliases in the order of the chain, then the RRset asked for, if it was reached.
+
+    `cut` names the settings of `server.limits` without which there would be more.
+    """
 
     anchor: bytes
     answers: tuple[Owned, ...]
     additional: tuple[Owned, ...] = ()
+    cut: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,7 @@ class _Search:
         rrset = _select(node, qtype)
         if rrset is None:
             return self._absent(anchor.name, NOERROR)
-        return Found(anchor.name, ((None, rrset),), self._additional(rrset))
+        return self._give(anchor.name, ((None, rrset),), node, rrset)
 
     def _match(self, key: bytes) -> tuple[Node | None, Node]:
         """(node that holds the data: the name's own or a wildcard's, closest encloser)."""
@@ -224,28 +233,42 @@ class _Search:
                 if rrset is None:
                     return self._absent(anchor, NOERROR, answers)
                 answers.append((target, rrset))
-                return Found(anchor, tuple(answers), self._additional(rrset))
+                return self._give(anchor, tuple(answers), found, rrset)
             answers.append((target, next_alias))
             alias = next_alias
+        else:
+            return Found(anchor, tuple(answers), cut=(CNAME_CHAIN,))
         return Found(anchor, tuple(answers))
 
-    def _additional(self, rrset: RRset) -> tuple[Owned, ...]:
-        """Addresses of the hosts that an RRset names; optional (RFC 2181 section 9)."""
-        if rrset.type not in _HOSTS:
-            return ()
-        found: list[Owned] = []
-        for target in _targets(rrset)[: self.names]:
-            found.extend((target, addresses) for addresses in self._addresses(target))
-        return tuple(found)
+    def _give(self, anchor: bytes, answers: tuple[Owned, ...], node: Node, rrset: RRset) -> Found:
+        """The answers, and addresses of the hosts that the last RRset names.
 
-    def _addresses(self, target: bytes) -> tuple[RRset, ...]:
+        Those are optional (RFC 2181 section 9). SVCB and HTTPS bring their own type too, and
+        mean the name of the service itself by "." (RFC 9460 sections 2.5.2 and 4.1).
+        """
+        if rrset.type not in _HOSTS:
+            return Found(anchor, answers)
+        types = _ADDRESSES | {rrset.type} if rrset.type in (SVCB, HTTPS) else _ADDRESSES
+        found: list[Owned] = []
+        targets = _targets(rrset)
+        for target in targets[: self.names]:
+            if target == ROOT and rrset.type in (SVCB, HTTPS):
+                own = (each for each in node.rrsets if each.type in _ADDRESSES)
+                found.extend((answers[-1][0], addresses) for addresses in own)
+                continue
+            wanted = _ADDRESSES if target == node.name else types  # no record twice
+            found.extend((target, more) for more in self._addresses(target, wanted))
+        is_cut = any(self._addresses(target, types) for target in targets[self.names :])
+        return Found(anchor, answers, tuple(found), (ADDITIONAL,) if is_cut else ())
+
+    def _addresses(self, target: bytes, types: Set[int] = _ADDRESSES) -> tuple[RRset, ...]:
         """Static A and AAAA of a name of this zone, glue included; steered ones never are."""
         if not is_below(target, self.zone.apex):
             return ()
         node = self.zone.find(target)
         if node is None:
             return ()
-        return tuple(rrset for rrset in node.rrsets if rrset.type in (A, AAAA))
+        return tuple(rrset for rrset in node.rrsets if rrset.type in types)
 
 
 def _select(node: Node, qtype: int) -> RRset | None:

@@ -29,6 +29,7 @@ def alias(target: str) -> list[RRset]:
     return [names(rr.CNAME, target if target.endswith(".") else f"{target}.{APEX}")]
 
 
+SELF = from_text(f"service.{APEX}")
 PARENT = zone(
     APEX,
     www=[a("192.0.2.80")],
@@ -40,6 +41,12 @@ PARENT = zone(
     togeo=alias("geo"),
     svcb=[RRset(rr.SVCB, 300, (b"\0\1" + from_text(f"www.{APEX}") + b"\0\1\0\3\2h2",))],
     https=[RRset(rr.HTTPS, 300, (b"\0\1\0", b"\0\2" + from_text(f"geo.{APEX}")))],
+    service=[
+        RRset(rr.HTTPS, 300, (b"\0\0" + from_text(f"pool.{APEX}"), b"\0\0" + SELF)),
+        a("192.0.2.81"),
+    ],
+    pool=[RRset(rr.HTTPS, 300, (b"\0\1\0",)), a("192.0.2.82")],
+    toservice=alias("service"),
     child=[names(rr.NS, f"ns.child.{APEX}"), DS],
     ns_child=[a("192.0.2.60")],
     bare=[names(rr.NS, "ns.example.net.")],
@@ -116,6 +123,20 @@ def test_hosts_that_an_answer_names_come_with_their_addresses() -> None:
     assert extras(ask("mx", rr.MX)) == [("mail", rr.A)]
     assert extras(ask("tomx", rr.MX)) == [("mail", rr.A)]
     assert extras(ask("svcb", rr.SVCB)) == [("www", rr.A)]
+
+
+def test_a_service_brings_the_service_that_it_is_an_alias_of() -> None:
+    # RFC 9460 section 4.1; what stands in the answer already does not come again.
+    expected = [("pool", rr.HTTPS), ("pool", rr.A), ("service", rr.A)]
+    assert sorted(extras(ask("service", rr.HTTPS))) == sorted(expected)
+    assert sorted(extras(ask("toservice", rr.HTTPS))) == sorted(expected)
+
+
+def test_the_root_as_target_means_the_owner() -> None:
+    # RFC 9460 section 2.5.2.
+    outcome = ask("pool", rr.HTTPS)
+    assert isinstance(outcome, Found)
+    assert [(owner, rrset.type) for owner, rrset in outcome.additional] == [(None, rr.A)]
 
 
 def test_steered_addresses_are_never_additional() -> None:
