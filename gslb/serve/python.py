@@ -47,12 +47,14 @@ from gslb.wire.rrtype import (
     IN,
     IXFR,
     NOERROR,
+    NOTAUTH,
     NOTIMP,
     NXDOMAIN,
     RCODE_TEXT,
     REFUSED,
     SERVFAIL,
 )
+from gslb.wire.tsig import compose_bad_key
 
 _OPT_SIZE: Final = 11
 _CLASS_IN: Final = b"\0\1"
@@ -357,7 +359,10 @@ class PythonEngine:
         limit = PLAIN_UDP if query.edns is None else min(query.edns.size, self._udp_size)
         if transport == "tcp":
             limit = MAX_TCP
-        reply, cut = compose_reply(query.id, flags, query.question, packed.body, opt, limit)
+        tsig = b""
+        if query.signature is not None and rcode == NOTAUTH:
+            tsig = compose_bad_key(query.signature)
+        reply, cut = compose_reply(query.id, flags, query.question, packed.body, opt, limit, tsig)
         if cut or flags & TC:
             self._ledger.cell("truncated")[0] += 1
         for cell in packed.cells:

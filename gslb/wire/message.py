@@ -1,7 +1,7 @@
 """A query as far as an authoritative server needs it (RFC 1035 section 4.1).
 
-Knows: the header, one question, and where the OPT record is. Refuses to know: zones, and
-any record of the query besides OPT. Invariant: parsing never raises; what is wrong with a
+Knows: the header, one question, and where OPT and TSIG are. Refuses to know: zones, and
+any other record of the query. Invariant: parsing never raises; what is wrong with a
 message is its `rcode`, and None stands for a message that must be met with silence.
 """
 
@@ -13,7 +13,8 @@ from gslb.errors import FormatError
 from gslb.wire import edns as opt
 from gslb.wire import name as wire_name
 from gslb.wire.edns import Edns
-from gslb.wire.rrtype import BADVERS, FORMERR, NOERROR, NOTIMP, OPT, QUERY, TSIG
+from gslb.wire.rrtype import BADVERS, FORMERR, NOERROR, NOTAUTH, NOTIMP, OPT, QUERY, TSIG
+from gslb.wire.tsig import Signature, parse_tsig
 
 HEADER: Final = 12
 
@@ -28,7 +29,7 @@ class Query(NamedTuple):  # one for each query, as Edns
 
     `question` is the question section octet for octet, empty if it cannot be read; `key` the
     name in lower case. `rcode` other than NOERROR says that nothing may be looked up; without a
-    question only a cookie is asked for (RFC 7873 section 5.4).
+    question only a cookie is asked for (RFC 7873 section 5.4). `signature` is that of NOTAUTH.
     """
 
     id: bytes
@@ -39,6 +40,7 @@ class Query(NamedTuple):  # one for each query, as Edns
     qclass: int
     edns: Edns | None
     rcode: int
+    signature: Signature | None = None
 
 
 def parse_query(packet: bytes) -> Query | None:
@@ -59,6 +61,7 @@ def parse_query(packet: bytes) -> Query | None:
         rcode = NOTIMP
     elif count != 1:  # one question, and nothing else will do (RFC 9619 section 4)
         rcode = FORMERR
+    signature: Signature | None = None
     try:
         if count == 1:
             stop = wire_name.parse(packet, HEADER)
@@ -69,20 +72,27 @@ def parse_query(packet: bytes) -> Query | None:
             qtype = packet[stop] << 8 | packet[stop + 1]
             qclass = packet[stop + 2] << 8 | packet[stop + 3]
         if count <= 1:
-            edns, readable = _find_opt(packet, end)
-            if edns is not None and edns.version and rcode == NOERROR:
-                rcode = BADVERS
-            elif not readable and rcode == NOERROR:
-                rcode = FORMERR
-            elif not count and rcode == FORMERR and readable and edns and edns.cookie is not None:
-                rcode = NOERROR
+            edns, signature, readable = _read_records(packet, end)
+            rcode = rcode or _judge(edns, signature, readable)
+            if not count and edns is not None and edns.cookie is not None and readable:
+                rcode = rcode if rcode != FORMERR else NOERROR
     except FormatError:
         rcode = rcode or FORMERR
-    return Query(packet[:2], flags, question, key, qtype, qclass, edns, rcode)
+    return Query(packet[:2], flags, question, key, qtype, qclass, edns, rcode, signature)
 
 
-def _find_opt(packet: bytes, offset: int) -> tuple[Edns | None, bool]:
-    """(OPT among the records after the question, whether all of them can be read).
+def _judge(edns: Edns | None, signature: Signature | None, readable: bool) -> int:
+    """The rcode that the records after the question lead to."""
+    if edns is not None and edns.version:
+        return BADVERS
+    if not readable:
+        return FORMERR
+    # Whoever has no keys knows none (RFC 8945 section 5.2.1).
+    return NOTAUTH if signature is not None else NOERROR
+
+
+def _read_records(packet: bytes, offset: int) -> tuple[Edns | None, Signature | None, bool]:
+    """(OPT, TSIG, whether all can be read) of the records after the question.
 
     OPT may stand anywhere in the additional section, once, and its owner is the root
     (RFC 6891 section 6.1.1). The other records are only stepped over.
@@ -90,6 +100,7 @@ def _find_opt(packet: bytes, offset: int) -> tuple[Edns | None, bool]:
     before = (packet[6] << 8 | packet[7]) + (packet[8] << 8 | packet[9])
     total = before + (packet[10] << 8 | packet[11])
     found: Edns | None = None
+    signature: Signature | None = None
     at = offset
     try:
         for number in range(total):
@@ -106,12 +117,14 @@ def _find_opt(packet: bytes, offset: int) -> tuple[Edns | None, bool]:
                 if packet[start]:
                     raise FormatError("the owner of OPT is not the root", start)
                 found, at = opt.parse_opt(packet, start)
-                continue
-            if rrtype == TSIG and (number != total - 1 or number < before):
-                raise FormatError("TSIG is not the last record", start)  # RFC 8945 section 5.1
-            at += 10 + (packet[at + 8] << 8 | packet[at + 9])
-            if at > len(packet):
-                raise FormatError("record is longer than the message", start)
+            elif rrtype == TSIG:
+                if number != total - 1 or number < before:
+                    raise FormatError("TSIG is not the last record", start)  # RFC 8945 5.1
+                signature, at = parse_tsig(packet, start)
+            else:
+                at += 10 + (packet[at + 8] << 8 | packet[at + 9])
+                if at > len(packet):
+                    raise FormatError("record is longer than the message", start)
     except FormatError:
-        return found, False
-    return found, found is None or found.readable
+        return found, None, False
+    return found, signature, found is None or found.readable

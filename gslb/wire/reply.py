@@ -163,12 +163,16 @@ def compose_reply(
     body: Body,
     opt: bytes,
     limit: int,
+    tsig: bytes = b"",
 ) -> tuple[bytes, bool]:
     """(reply, truncated): the whole body if it fits, else without the optional part, else TC.
 
     A truncated reply has no records but OPT (RFC 2181 section 9). `question` may be empty.
+    `tsig` comes last (RFC 8945 section 5.1), and is left out where it does not fit.
     """
-    room = limit - HEADER - len(question) - len(opt)
+    room = limit - HEADER - len(question) - len(opt) - len(tsig)
+    if room < 0:
+        room, tsig = room + len(tsig), b""
     octets, additional, truncated = body.octets, body.additional, False
     if len(octets) > room:
         octets, additional = octets[: body.required], body.glue
@@ -180,6 +184,6 @@ def compose_reply(
         1 if question else 0,
         0 if truncated else body.answers,
         0 if truncated else body.authority,
-        additional + (1 if opt else 0),
+        additional + (1 if opt else 0) + (1 if tsig else 0),
     )
-    return b"".join((message_id, head, question, octets, opt)), truncated
+    return b"".join((message_id, head, question, octets, opt, tsig)), truncated

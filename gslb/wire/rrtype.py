@@ -42,6 +42,7 @@ SERVFAIL: Final = 2
 NXDOMAIN: Final = 3
 NOTIMP: Final = 4
 REFUSED: Final = 5
+NOTAUTH: Final = 9
 BADVERS: Final = 16
 BADCOOKIE: Final = 23  # RFC 7873 section 8
 
@@ -52,6 +53,7 @@ RCODE_TEXT: Final = {
     NXDOMAIN: "NXDOMAIN",
     NOTIMP: "NOTIMP",
     REFUSED: "REFUSED",
+    NOTAUTH: "NOTAUTH",
     BADVERS: "BADVERS",
     BADCOOKIE: "BADCOOKIE",
 }
