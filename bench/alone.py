@@ -9,25 +9,29 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import statistics
 import struct
-import subprocess
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import maxminddb
 
 from bench import dnsperf, machine
-from bench.peer import START_TIMEOUT_S, PeerError, Server, free_port, started, wait_for_answer
-from bench.peer_gslb import Gslb, serve
+from bench.fact import Fact
+from bench.peer import (
+    START_TIMEOUT_S,
+    PeerError,
+    Server,
+    free_port,
+    started,
+    wait_for_answer,
+    wait_until,
+)
+from bench.peer_gslb import ROOT, Gslb, serve
 from bench.question import ask, query
 from bench.world import DATACENTERS, STEERED
 
-ROOT = Path(__file__).resolve().parents[1]
 MIB = 1024 * 1024
 SETTLE_S = 3.0
 
@@ -35,22 +39,6 @@ SWAP_QPS = 1000
 SWAP_TIMEOUT_S = 60.0
 WATCHED = bytes([81, 2, 69])  # 81.2.69.0/24, in London
 TOKYO_LONGITUDE = 139.69
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One figure of gslb alone, and the most it may be; both in `unit`."""
-
-    name: str
-    value: float
-    unit: str
-    limit: float | None
-    fault: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """Invalid, or above its limit."""
-        return bool(self.fault) or (self.limit is not None and self.value > self.limit)
 
 
 def measure_start(folder: Path) -> list[Fact]:
@@ -64,7 +52,7 @@ def measure_start(folder: Path) -> list[Fact]:
         log = folder / "log"
         begun = time.monotonic()
         process = machine.start(command, log, core)
-        server = Server(peer.name, process, port, log)
+        server = Server(peer.name, peer.skips, process, port, log)
         try:
             wait_for_ready(server)
             facts.append(Fact(name, time.monotonic() - begun, "s", limit))
@@ -100,14 +88,14 @@ def measure_memory(folder: Path) -> list[Fact]:
     log = folder / "log"
     process = machine.start(serve(config), log, machine.cores()[0])
     try:
-        wait_for_ready(Server("gslb", process, port, log))
+        wait_for_ready(Server("gslb", frozenset(), process, port, log))
         time.sleep(SETTLE_S)
         used = machine.memory(process.pid)
     finally:
         machine.stop(process)
     return [
         Fact("idle memory with the example, RSS", used.rss / MIB, "MiB", 120.0),
-        Fact("idle memory with the example, PSS", used.pss / MIB, "MiB", None),
+        Fact("idle memory with the example, PSS", used.pss / MIB, "MiB"),
     ]
 
 
@@ -123,7 +111,7 @@ def measure_swap(folder: Path) -> list[Fact]:
         ).split()
         move_london(folder / "city.mmdb", folder / "next.mmdb")
         moved_before = near_tokyo(server.port)
-        load = Load(command, other)
+        load = dnsperf.Load(command, other)
         time.sleep(1.0)
         begun = time.monotonic()
         os.replace(folder / "next.mmdb", folder / "city.mmdb")
@@ -137,38 +125,10 @@ def measure_swap(folder: Path) -> list[Fact]:
         fault = "the new map's answer was there before" if moved_before else "it never came"
     slowest_ms = statistics.quantiles(latencies or [0.0, 0.0], n=100)[98] * 1000
     return [
-        Fact("swap of a full-size map: 99th percentile", slowest_ms, "ms", 20.0, fault),
-        Fact("swap of a full-size map: slowest", max(latencies, default=0.0) * 1000, "ms", None),
-        Fact("swap of a full-size map: from rename to answer", swapped_s, "s", None),
+        Fact("swap of a full-size map: 99th percentile", slowest_ms, "ms", 20.0, fault=fault),
+        Fact("swap of a full-size map: slowest", max(latencies, default=0.0) * 1000, "ms"),
+        Fact("swap of a full-size map: from rename to answer", swapped_s, "s"),
     ]
-
-
-class Load:
-    """dnsperf in the background; what it prints is kept until it is stopped."""
-
-    def __init__(self, command: list[str], core: int) -> None:
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-        )
-        self._text: list[str] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        for line in self._process.stdout or ():
-            self._text.append(line)
-
-    def stop(self) -> str:
-        """Ends dnsperf as Ctrl-C does, so that it prints its statistics; all that it printed."""
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait()
-        self._reader.join()
-        return "".join(self._text)
 
 
 def move_london(database: Path, copy: Path) -> None:
@@ -197,16 +157,6 @@ def near_tokyo(port: int) -> bool:
     """The watched network is answered with the data center near Tokyo."""
     reply = ask(port, query(STEERED, WATCHED), timeout_s=1.0)
     return reply is not None and reply.addresses == (DATACENTERS[2][2],)
-
-
-def wait_until(happened: Callable[[], bool], timeout_s: float) -> bool:
-    """Looks ten times a second; False if it did not happen in time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if happened():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 ALONE: dict[str, Callable[[Path], list[Fact]]] = {

@@ -8,7 +8,7 @@ the machine hits all of them; one invalid round makes the figure invalid.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from statistics import median
 
 from bench import dnsperf, machine
 from bench.peer import Server
-from bench.question import Reply, ask, write
+from bench.question import Reply, ask, learn_cookie, write
 from bench.workload import Workload
 
 WARM_UP_S = 2.0
@@ -32,6 +32,7 @@ class Figure:
 
     `agreement`: the share of sampled questions that got the same rcode and addresses as from the
     first peer. `fault` says why the figure is invalid, if it is. `target`: the least `ratio`.
+    `rounds_qps`: each round's, in their order, so that two peers' can be compared in pairs.
     """
 
     workload: str
@@ -41,6 +42,7 @@ class Figure:
     system_us: float
     lost: float
     agreement: float
+    rounds_qps: tuple[float, ...]
     fault: str = ""
     ratio: float | None = None
     target: float | None = None
@@ -74,19 +76,23 @@ def compare(
     say: Say,
 ) -> list[Figure]:
     """The workload's figures, in the order of the servers."""
-    queries = folder / f"{workload.name}.queries"
-    write(workload.queries(), queries)
     _, core = machine.cores()
-    sample = list(islice(workload.queries(), SAMPLE))
-    replies = {server.name: list(replies_of(server, sample)) for server in servers}
+    files: dict[str, Path] = {}
+    replies: dict[str, list[Reply | None]] = {}
     for server in servers:
+        cookie = learn_cookie(server.port) if workload.learns else b""
+        queries = folder / f"{workload.name}{cookie.hex()}.queries"
+        if not queries.exists():
+            write(workload.queries(cookie), queries)
+        files[server.name] = queries
+        replies[server.name] = list(replies_of(server, islice(workload.queries(cookie), SAMPLE)))
         say(f"{workload.name}: warming up {server.name}")
         dnsperf.measure(server.port, queries, min(WARM_UP_S, seconds), core)
     done: dict[str, list[Round]] = {server.name: [] for server in servers}
     for number in range(1, rounds + 1):
         for server in servers:
             say(f"{workload.name}: round {number} of {rounds}, {server.name}")
-            done[server.name].append(run_round(server, queries, seconds, core))
+            done[server.name].append(run_round(server, files[server.name], seconds, core))
     first = replies[servers[0].name]
     return relate(
         workload,
@@ -114,6 +120,7 @@ def summarise(workload: Workload, peer: str, rounds: Sequence[Round], agreement:
         system_us=median(each.per_query_us(each.used.system_s) for each in rounds),
         lost=max(each.run.lost for each in rounds),
         agreement=agreement,
+        rounds_qps=tuple(each.run.qps for each in rounds),
         fault=faults[0] if faults else "",
     )
 
@@ -133,7 +140,7 @@ def relate(workload: Workload, figures: Sequence[Figure]) -> list[Figure]:
     ]
 
 
-def replies_of(server: Server, sample: Sequence[bytes]) -> Iterator[Reply | None]:
+def replies_of(server: Server, sample: Iterable[bytes]) -> Iterator[Reply | None]:
     """What the server answers to each."""
     return (ask(server.port, message, timeout_s=1.0) for message in sample)
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 CLIENTS = 8
-OUTSTANDING = 500
+# So many small queries fit into the receive buffer that Linux gives by default (208 KiB), which not
+# every peer can be told to enlarge; more would measure who loses the first burst.
+OUTSTANDING = 200
 MAX_LOST = 0.001
 ANSWER_TIMEOUT_S = 2
 
@@ -89,6 +93,34 @@ def run(command: list[str], core: int, timeout_s: float) -> str:
 def measure(port: int, queries: Path, seconds: float, core: int) -> Run:
     """As many queries as the server answers, for that many seconds."""
     return parse(run(command(port, queries, seconds), core, seconds + 30))
+
+
+class Load:
+    """dnsperf in the background; what it prints is kept until it is stopped."""
+
+    def __init__(self, command: list[str], core: int) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        )
+        self._text: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._text.append(line)
+
+    def stop(self) -> str:
+        """Ends dnsperf as Ctrl-C does, so that it prints its statistics; all that it printed."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait()
+        self._reader.join()
+        return "".join(self._text)
 
 
 def parse(text: str) -> Run:

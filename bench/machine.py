@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +41,17 @@ def cores() -> tuple[int, int]:
     """One core for the server and one for the questions; the same one if there is no other."""
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[1] if len(usable) > 1 else usable[0]
+
+
+@contextmanager
+def staying_on(core: int) -> Iterator[None]:
+    """Keeps this process itself on one core for a while."""
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usable)
 
 
 def describe() -> str:

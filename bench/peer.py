@@ -6,9 +6,10 @@ has a file `peer_NAME.py`. Invariant: a server that was started is stopped, what
 
 from __future__ import annotations
 
+import random
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from bench.question import Reply, ask, query
 from bench.world import STEERED
 
 START_TIMEOUT_S = 120.0
+EPHEMERAL = 32_768  # the first port that Linux picks itself (ip(7), ip_local_port_range)
 
 
 class PeerError(Exception):
@@ -27,9 +29,13 @@ class PeerError(Exception):
 
 
 class Peer(Protocol):
-    """A server to compare with. `name` is what tables and `--peers` call it."""
+    """A server to compare with. `name` is what tables and `--peers` call it.
+
+    `skips`: the workloads that it is not given, for a reason that stands beside them.
+    """
 
     name: str
+    skips: frozenset[str]
 
     def missing(self) -> str:
         """What has to be installed first, or nothing."""
@@ -52,6 +58,7 @@ class Server:
     """A started peer."""
 
     name: str
+    skips: frozenset[str]
     process: Popen[bytes]
     port: int
     log: Path
@@ -72,17 +79,21 @@ class Server:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free for UDP and TCP."""
-    for _ in range(100):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            udp.bind(("127.0.0.1", 0))
-            port = int(udp.getsockname()[1])
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-                try:
-                    tcp.bind(("127.0.0.1", port))
-                except OSError:
-                    continue
-                return port
+    """A port of 127.0.0.1 that is free for UDP and TCP.
+
+    A server that starts slowly binds it seconds later, so it is none that Linux gives to others.
+    """
+    for port in random.sample(range(20_000, EPHEMERAL), 100):
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
+        ):
+            try:
+                udp.bind(("127.0.0.1", port))
+                tcp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
     raise PeerError("no port of 127.0.0.1 is free")
 
 
@@ -93,7 +104,7 @@ def started(peer: Peer, folder: Path, core: int) -> Iterator[Server]:
     port = free_port()
     log = folder / "log"
     process = machine.start(peer.command(folder, port), log, core)
-    server = Server(peer.name, process, port, log)
+    server = Server(peer.name, peer.skips, process, port, log)
     try:
         wait_for_answer(server)
         yield server
@@ -112,3 +123,13 @@ def wait_for_answer(server: Server, name: str = STEERED) -> Reply:
             return reply
         time.sleep(0.02)
     raise PeerError(f"{server.name} did not answer in time:\n{server.last_words()}")
+
+
+def wait_until(happened: Callable[[], bool], timeout_s: float) -> bool:
+    """Looks ten times a second; False if it did not happen in time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if happened():
+            return True
+        time.sleep(0.1)
+    return False

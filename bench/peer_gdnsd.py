@@ -36,6 +36,7 @@ class Gdnsd:
     """gdnsd 3."""
 
     name = "gdnsd"
+    skips: frozenset[str] = frozenset()
 
     def missing(self) -> str:
         """What to install first, or nothing."""

@@ -1,18 +1,18 @@
-"""The results, as a table for people and as JSON for machines.
+"""The results, as tables for people and as JSON for machines.
 
 Knows: columns. Refuses to know: how anything was measured. Invariant: an invalid figure, a missed
-target and a limit exceeded are all said in the row itself.
+target and a limit exceeded are all said in the row itself; so is a target that was reached.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.alone import Fact
 from bench.compare import Figure
+from bench.fact import Fact
 
 HEAD = ("workload", "peer", "qps", "user µs/q", "system µs/q", "ratio", "alike", "")
 
@@ -23,7 +23,7 @@ def verdict(figure: Figure) -> str:
         return f"INVALID: {figure.fault}"
     if figure.target is None:
         return ""
-    return f"{'MISSED' if figure.failed else 'reaches'} {figure.target:.2f}"
+    return f"{'FAIL' if figure.failed else 'PASS'}: at least {figure.target:.2f}"
 
 
 def compose_figures(figures: Sequence[Figure]) -> str:
@@ -46,14 +46,26 @@ def compose_figures(figures: Sequence[Figure]) -> str:
 
 
 def compose_facts(facts: Sequence[Fact]) -> str:
-    """gslb alone: one line a figure."""
-    rows = []
-    for fact in facts:
-        note = "" if fact.limit is None else f"at most {fact.limit:g}"
-        if fact.failed:
-            note = f"INVALID: {fact.fault}" if fact.fault else f"MISSED: {note}"
-        rows.append((fact.name, f"{fact.value:.1f} {fact.unit}", note))
-    return align(rows, left={0, 2})
+    """One line a figure."""
+    rows = [(fact.name, f"{show(fact.value)} {fact.unit}", judge(fact)) for fact in facts]
+    return align(rows, left={0, 1, 2})
+
+
+def show(value: float) -> str:
+    """Three digits are as much as any of these figures can promise."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def judge(fact: Fact) -> str:
+    """Whether the figure keeps its limits, if it has any."""
+    if fact.fault:
+        return f"INVALID: {fact.fault}"
+    limits = [
+        f"at {word} {limit:g}"
+        for word, limit in (("least", fact.least), ("most", fact.most))
+        if limit is not None
+    ]
+    return f"{'FAIL' if fact.failed else 'PASS'}: {', '.join(limits)}" if limits else ""
 
 
 def align(rows: Sequence[Sequence[str]], left: set[int]) -> str:
@@ -69,12 +81,18 @@ def align(rows: Sequence[Sequence[str]], left: set[int]) -> str:
 
 
 def write_json(
-    path: Path, about: dict[str, str], figures: Sequence[Figure], facts: Sequence[Fact]
+    path: Path,
+    about: Mapping[str, str],
+    figures: Sequence[Figure],
+    sections: Mapping[str, Sequence[Fact]],
 ) -> None:
     """Everything that the tables hold."""
     document = {
         **about,
         "figures": [asdict(figure) | {"failed": figure.failed} for figure in figures],
-        "alone": [asdict(fact) | {"failed": fact.failed} for fact in facts],
+        **{
+            section: [asdict(fact) | {"failed": fact.failed} for fact in facts]
+            for section, facts in sections.items()
+        },
     }
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bench.question import SEED, absent_names, client_subnets, query
+from bench.question import CLIENT_COOKIE, SEED, absent_names, client_subnets, query
 from bench.world import STATIC_NAMES, STEERED, static_name
 
 
@@ -18,14 +18,16 @@ from bench.world import STATIC_NAMES, STEERED, static_name
 class Workload:
     """`queries` gives the ready messages in the order they are sent; every answer has `rcode`.
 
+    They are given the cookie that the server has handed out, if the workload `learns` it.
     `target`: gslb's queries per second are at least this share of gdnsd's; None promises none.
     """
 
     name: str
     what: str
-    queries: Callable[[], Iterable[bytes]]
-    rcode: str
+    queries: Callable[[bytes], Iterable[bytes]]
+    rcode: str = "NOERROR"
     target: float | None = None
+    learns: bool = False
 
 
 def static_names() -> list[str]:
@@ -35,21 +37,36 @@ def static_names() -> list[str]:
     return names
 
 
+def static_queries(cookie: bytes) -> Iterable[bytes]:
+    """A query for every static name, each with the cookie."""
+    return (query(name, cookie=cookie) for name in static_names())
+
+
 WORKLOADS = (
-    Workload("geo", "a steered name, no client subnet", lambda: [query(STEERED)], "NOERROR"),
+    Workload("geo", "a steered name, no client subnet", lambda _: [query(STEERED)]),
     Workload(
         "geo-ecs",
         "a steered name, 200 000 random client subnets",
-        lambda: (query(STEERED, subnet) for subnet in client_subnets()),
-        "NOERROR",
-        0.5,
+        lambda _: (query(STEERED, subnet) for subnet in client_subnets()),
+        target=0.5,
     ),
-    Workload("static", "10 000 static names", lambda: map(query, static_names()), "NOERROR", 0.4),
+    Workload("static", "10 000 static names", lambda _: static_queries(b""), target=0.4),
     Workload(
         "nxdomain",
         "200 000 random names that do not exist",
-        lambda: map(query, absent_names()),
+        lambda _: map(query, absent_names()),
         "NXDOMAIN",
-        0.25,
+        target=0.25,
+    ),
+    Workload(
+        "cookie-first",
+        "static names, each query with a client cookie alone",
+        lambda _: static_queries(CLIENT_COOKIE),
+    ),
+    Workload(
+        "cookie",
+        "static names, each query with the cookie that the server has given",
+        static_queries,
+        learns=True,
     ),
 )

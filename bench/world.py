@@ -28,12 +28,12 @@ def static_name(number: int) -> str:
     return f"host-{number:05d}.{ZONE}"
 
 
-def compose_zone(steer: str) -> str:
+def compose_zone(steer: str, serial: int = 1) -> str:
     """The zone as a master file; `steer` is type and data of the steered name's record."""
     lines = [
         f"$ORIGIN {ZONE}.",
         "$TTL 300",
-        "@ SOA ns1 hostmaster 1 7200 900 1209600 60",
+        f"@ SOA ns1 hostmaster {serial} 7200 900 1209600 60",
         "@ NS ns1",
         "@ NS ns2",
         "ns1 A 192.0.2.53",

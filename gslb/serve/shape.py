@@ -37,7 +37,7 @@ class ShapeReader:
     def __init__(self, udp_size: int, cookies: bool) -> None:
         self._udp_size: Final = udp_size
         self._opts: Final = tuple(compose_opt(udp_size, do)[:-2] for do in (False, True))
-        self._cookies: Final = _COOKIES if cookies else {}
+        self._cookies: Final = cookies
 
     def read(self, packet: bytes, end: int) -> Shape | None:
         """What follows the question, which ends at `end`; None if it is anything unusual."""
@@ -59,9 +59,11 @@ class ShapeReader:
             return None if tail[9] or tail[10] else (head, limit, opt + _NO_OPTIONS, None, b"", b"")
         count = size - 19
         if not 0 < count <= 4 or tail[9:17] != _SUBNETS[count] or tail[18]:
-            if self._cookies.get(size) == tail[9:15]:
+            if _COOKIES.get(size) != tail[9:15]:
+                return None
+            if self._cookies:
                 return head, limit, opt, None, b"", tail[15:]
-            return None
+            return head, limit, opt + _NO_OPTIONS, None, b"", b""  # one more unknown option
         source = tail[17]
         if count != (source + 7) >> 3:
             return None

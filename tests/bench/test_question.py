@@ -11,7 +11,15 @@ import dns.message
 import dns.name
 import dns.zone
 import pytest
-from bench.question import client_subnets, parse, query, write
+from bench.question import (
+    CLIENT_COOKIE,
+    client_subnets,
+    garbage,
+    parse,
+    query,
+    server_cookie,
+    write,
+)
 from bench.workload import WORKLOADS, Workload
 from bench.world import STATIC_NAMES, STEERED, ZONE, compose_zone, static_name
 
@@ -25,6 +33,31 @@ def test_a_query_carries_the_name_and_the_client_subnet() -> None:
     assert (option.address, option.srclen, option.scopelen) == ("81.2.69.0", 24, 0)
 
 
+def test_a_query_carries_the_cookie() -> None:
+    cookie = CLIENT_COOKIE + bytes(range(16))
+    (option,) = dns.message.from_wire(query(STEERED, cookie=cookie)).options
+    assert isinstance(option, dns.edns.CookieOption)
+    assert (option.client, option.server) == (CLIENT_COOKIE, bytes(range(16)))
+
+
+def test_the_servers_cookie_is_read_from_its_reply() -> None:
+    response = dns.message.make_response(dns.message.from_wire(query(STEERED)))
+    assert server_cookie(response.to_wire()) == b""
+    response.use_edns(options=[dns.edns.CookieOption(CLIENT_COOKIE, bytes(range(16)))])
+    assert server_cookie(response.to_wire()) == bytes(range(16))
+
+
+def test_the_garbage_is_the_same_each_time_and_none_of_it_a_query_of_the_bench() -> None:
+    once, again = (list(islice(garbage(), 300)) for _ in range(2))
+    assert once == again
+    shape = query(f"{'x' * 12}.{ZONE}")
+    assert all(0 < len(message) <= 100 for message in once)
+    assert not any(
+        len(message) == len(shape) and message[:13] + shape[13:25] + message[25:] == shape
+        for message in once
+    )
+
+
 def test_the_client_subnets_are_distinct_and_public() -> None:
     subnets = list(islice(client_subnets(), 2000))
     assert len(set(subnets)) == 2000
@@ -33,7 +66,7 @@ def test_the_client_subnets_are_distinct_and_public() -> None:
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
 def test_a_workload_is_the_same_each_time(workload: Workload) -> None:
-    once, again = (list(islice(workload.queries(), 100)) for _ in range(2))
+    once, again = (list(islice(workload.queries(CLIENT_COOKIE), 100)) for _ in range(2))
     assert once == again
     assert all(
         dns.message.from_wire(message).question[0].name.is_subdomain(dns.name.from_text(ZONE))
