@@ -30,7 +30,8 @@ Lapse = Literal["idle", "message", "stalled"]
 class Connection:
     """An accepted socket from now until `closed` is called with it.
 
-    `heard` is called whenever whole messages have come.
+    `heard` is called whenever whole messages have come. Other `limits` hold at once. `pauses`
+    counts how often `pipeline` queries waited, so that reading had to.
     """
 
     __slots__ = (
@@ -41,7 +42,6 @@ class Connection:
         "_ended",
         "_framer",
         "_heard",
-        "_limits",
         "_loop",
         "_peer",
         "_pending",
@@ -50,6 +50,8 @@ class Connection:
         "_turn",
         "_unsent",
         "_writing",
+        "limits",
+        "pauses",
         "source",
     )
 
@@ -63,10 +65,11 @@ class Connection:
         closed: Callable[[Connection], None],
     ) -> None:
         self.source: Final = _source(peer)
+        self.limits = limits
+        self.pauses = 0
         self._socket: Final = sock
         self._peer: Final = peer
         self._answer: Final = engine.answer
-        self._limits: Final = limits
         self._heard: Final = heard
         self._closed: Final = closed
         self._loop: Final = asyncio.get_running_loop()
@@ -91,9 +94,9 @@ class Connection:
         an incomplete message is not its fault.
         """
         if self._begun_at is not None and self._reading:
-            if now - self._begun_at > self._limits.message_s:
+            if now - self._begun_at > self.limits.message_s:
                 return "message"
-        elif now - self._active_at > self._limits.idle_s:
+        elif now - self._active_at > self.limits.idle_s:
             return "stalled" if self._unsent else "idle"
         return None
 
@@ -179,7 +182,10 @@ class Connection:
         if self._ended and not self._pending and not self._unsent:
             self.close()
             return
-        self._read_on(not self._ended and len(self._pending) < self._limits.pipeline)
+        crowded = len(self._pending) >= self.limits.pipeline
+        if crowded and self._reading and not self._ended:
+            self.pauses += 1
+        self._read_on(not self._ended and not crowded)
         writing = bool(self._unsent)
         if writing and not self._writing:
             self._loop.add_writer(self._socket, self._work)

@@ -1,7 +1,8 @@
 """Who holds a port, from /proc (Linux, proc(5)).
 
-Knows: /proc/net's socket tables and the descriptors of processes. Refuses to know: sockets
-of ours. Invariant: only ever an explanation: whatever cannot be read is left out.
+Knows: /proc/net's socket tables and the descriptors of processes. Refuses to know: what a
+socket is for. Invariant: only ever an explanation or a courtesy: whatever cannot be read is
+left out.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,14 @@ def find_holder(transport: Transport, host: str, port: int) -> str:
             return process
         found = found or f"a process of user {_user(uid)}"
     return found
+
+
+def count_others(transport: Transport, host: str, port: int, own: Collection[int] = ()) -> int:
+    """Sockets bound to just this address and port beside those with the inodes of `own`."""
+    wanted = ip_address(host.partition("%")[0])
+    return sum(
+        address == wanted and int(inode) not in own for address, _, inode in _bound(transport, port)
+    )
 
 
 def _clash(bound: Address, wanted: Address) -> bool:

@@ -11,14 +11,15 @@ import socket
 from collections.abc import Sequence
 from typing import Final
 
+from gslb.serve import pulse
+from gslb.serve.pulse import Control
+
 # Python 3.11 has no names for these; the numbers are <linux/in.h>'s.
 IP_PKTINFO: Final = 8
 
-Control = tuple[int, int, bytes]
-
 # struct in_pktinfo: interface index, local address, destination; four octets each.
-# struct in6_pktinfo: address (16), interface index (4).
-SPACE: Final = max(socket.CMSG_SPACE(12), socket.CMSG_SPACE(20))
+# struct in6_pktinfo: address (16), interface index (4). The receive time comes first.
+SPACE: Final = pulse.SPACE + max(socket.CMSG_SPACE(12), socket.CMSG_SPACE(20))
 _NO_INDEX: Final = bytes(4)
 
 
@@ -34,7 +35,7 @@ def reply_from(received: Sequence[Control]) -> list[Control]:
     """The control data that makes a reply leave from where the query was sent to."""
     if not received:
         return []
-    level, kind, data = received[0]
+    level, kind, data = received[-1]
     if level == socket.IPPROTO_IPV6:
         return [(level, kind, data[:16] + _NO_INDEX)]
     return [(level, kind, _NO_INDEX + data[4:8] + _NO_INDEX)]

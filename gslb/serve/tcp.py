@@ -16,32 +16,36 @@ import contextlib
 import logging
 import socket
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from gslb.core.setting import TcpLimits
 from gslb.serve.connection import Connection
 from gslb.serve.engine import Engine
 
+BACKLOG: Final = 1024
 ACCEPTS_A_TURN: Final = 64
+MOST_KNOCKING: Final = 2 * BACKLOG  # at a stop, of whom some come while we accept
 # Out of descriptors, the listening socket stays readable: asking again at once would spin.
 ACCEPT_PAUSE_S: Final = 0.1
 SWEEPS_A_DEADLINE: Final = 4
 # How long clients may take to fetch their last answers at a stop.
 STOP_GRACE_S: Final = 1.0
+TELL_EVERY_S: Final = 60.0
 
 _log: Final = logging.getLogger(__name__)
 
 
 class TcpServer:
-    """The listening sockets and their connections. `dropped` counts by reason.
+    """The listening sockets and their connections.
 
-    New `limits` hold for connections made after they were set.
+    `dropped` counts by reason, `caps` how often each limit was reached.
     """
 
     def __init__(self, sockets: Sequence[socket.socket], engine: Engine, limits: TcpLimits) -> None:
-        self.limits = limits
         self.dropped: Counter[str] = Counter()
+        self._caps: Final[Counter[str]] = Counter()
+        self._limits = limits
         self._engine: Final = engine
         self._loop: Final = asyncio.get_running_loop()
         # Both from the most idle to the most recent, so that the one to go is the first.
@@ -49,6 +53,8 @@ class TcpServer:
         self._sources: Final[dict[bytes, OrderedDict[Connection, None]]] = {}
         self._emptied: Final = asyncio.Event()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._refused = 0  # connections that were not accepted and not told of yet
+        self._told_at = -TELL_EVERY_S
         self._listening = tuple(sockets)
         for sock in self._listening:
             self._loop.add_reader(sock, self._accept, sock)
@@ -57,12 +63,31 @@ class TcpServer:
         """Connections that are open now."""
         return len(self._connections)
 
-    async def stop(self) -> None:
-        """Take in who has knocked, answer what was received, close everything."""
+    def caps(self) -> Counter[str]:
+        """How often each limit was reached."""
+        caps = self._caps.copy()
+        caps["tcp_pipeline"] += sum(connection.pauses for connection in self._connections)
+        return caps
+
+    def limit(self, limits: TcpLimits) -> None:
+        """Other limits from now on; what is too much by these goes as newcomers come."""
+        self._limits = limits
+        for connection in self._connections:
+            connection.limits = limits
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweep_later()
+
+    async def stop(self, keep: Collection[socket.socket] = ()) -> None:
+        """Take in who has knocked, answer what was received, close everything.
+
+        Who knocks at those to `keep` is somebody else's: they are only closed.
+        """
         listening, self._listening = self._listening, ()
         for sock in listening:
-            self._accept(sock)
             self._loop.remove_reader(sock)
+            if sock not in keep:
+                self._accept(sock, MOST_KNOCKING)
             sock.close()
         for connection in tuple(self._connections):
             connection.finish()
@@ -76,24 +101,41 @@ class TcpServer:
         if self._sweeper is not None:
             self._sweeper.cancel()
 
-    def _accept(self, listening: socket.socket) -> None:
-        for _ in range(ACCEPTS_A_TURN):
+    def _accept(self, listening: socket.socket, most: int = ACCEPTS_A_TURN) -> None:
+        for _ in range(most):
             try:
                 sock, peer = listening.accept()
-            except (BlockingIOError, ConnectionAbortedError):
+            except BlockingIOError:
                 return
+            except ConnectionAbortedError:
+                continue
             except OSError as error:  # EMFILE, ENFILE, ENOBUFS, ENOMEM
                 self._accept_later(listening, error)
                 return
             self._admit(sock, peer[0])
 
     def _accept_later(self, listening: socket.socket, error: OSError) -> None:
-        _log.warning("cannot accept a TCP connection: %s", error.strerror)
         self.dropped["tcp_accept"] += 1
+        self._tell(error)
         if self._connections:
             next(iter(self._connections)).close()
-        self._loop.remove_reader(listening)
-        self._loop.call_later(ACCEPT_PAUSE_S, self._accept_again, listening)
+        if listening in self._listening:
+            self._loop.remove_reader(listening)
+            self._loop.call_later(ACCEPT_PAUSE_S, self._accept_again, listening)
+
+    def _tell(self, error: OSError) -> None:
+        """When it begins, and then at most once a minute."""
+        self._refused += 1
+        now = self._loop.time()
+        if now - self._told_at < TELL_EVERY_S:
+            return
+        _log.warning(
+            "cannot accept a TCP connection: %s; failed attempts: %d; raise the limit of open"
+            " files, or lower server.tcp.connections",
+            error.strerror,
+            self._refused,
+        )
+        self._refused, self._told_at = 0, now
 
     def _accept_again(self, listening: socket.socket) -> None:
         if listening in self._listening:
@@ -101,14 +143,14 @@ class TcpServer:
 
     def _admit(self, sock: socket.socket, peer: str) -> None:
         connection = Connection(
-            sock, peer, self._engine, self.limits, heard=self._heard, closed=self._closed
+            sock, peer, self._engine, self._limits, heard=self._heard, closed=self._closed
         )
         neighbours = self._sources.setdefault(connection.source, OrderedDict())
         self._connections[connection] = None
         neighbours[connection] = None
-        if len(neighbours) > self.limits.per_source:
+        while len(neighbours) > self._limits.per_source:
             self._drop(next(iter(neighbours)), "tcp_per_source")
-        elif len(self._connections) > self.limits.connections:
+        while len(self._connections) > self._limits.connections:
             self._drop(next(iter(self._connections)), "tcp_connections")
         if self._sweeper is None:
             self._sweep_later()
@@ -119,6 +161,7 @@ class TcpServer:
 
     def _closed(self, connection: Connection) -> None:
         del self._connections[connection]
+        self._caps["tcp_pipeline"] += connection.pauses
         neighbours = self._sources[connection.source]
         del neighbours[connection]
         if not neighbours:
@@ -126,12 +169,13 @@ class TcpServer:
         if not self._connections:
             self._emptied.set()
 
-    def _drop(self, connection: Connection, reason: str) -> None:
-        self.dropped[reason] += 1
+    def _drop(self, connection: Connection, cap: str, reason: str = "") -> None:
+        self._caps[cap] += 1
+        self.dropped[reason or cap] += 1
         connection.close()
 
     def _sweep_later(self) -> None:
-        shortest_s = min(self.limits.idle_s, self.limits.message_s)
+        shortest_s = min(self._limits.idle_s, self._limits.message_s)
         self._sweeper = self._loop.call_later(shortest_s / SWEEPS_A_DEADLINE, self._sweep)
 
     def _sweep(self) -> None:
@@ -141,9 +185,12 @@ class TcpServer:
                 case None:
                     pass
                 case "idle":  # the ordinary end of a connection, no loss
+                    self._caps["tcp_idle"] += 1
                     connection.close()
-                case "message" | "stalled" as why:
-                    self._drop(connection, f"tcp_{why}")
+                case "stalled":
+                    self._drop(connection, "tcp_idle", "tcp_stalled")
+                case "message":
+                    self._drop(connection, "tcp_message")
         self._sweeper = None
         if self._connections:
             self._sweep_later()

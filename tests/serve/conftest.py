@@ -7,6 +7,7 @@ import pytest
 from gslb.core.setting import TcpLimits
 from gslb.core.world import World
 from gslb.serve.listen import Listeners
+from gslb.serve.udp import BATCH
 
 SHORTEST = 12
 
@@ -45,10 +46,10 @@ async def serve(engine: EchoEngine) -> AsyncIterator[Serve]:
     """Opens and starts listeners (127.0.0.1, any port, unless told); stops them at the end."""
     opened: list[Listeners] = []
 
-    def start(*hosts: str, limits: TcpLimits | None = None) -> Listeners:
+    def start(*hosts: str, limits: TcpLimits | None = None, udp_batch: int = BATCH) -> Listeners:
         listeners = Listeners([(host, 0) for host in hosts or ("127.0.0.1",)])
         opened.append(listeners)
-        listeners.start(engine, limits or TcpLimits())
+        listeners.start(engine, limits or TcpLimits(), udp_batch)
         return listeners
 
     yield start

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
-from gslb.serve.udp import BATCH, IP_MTU_DISCOVER, PMTUDISC_OMIT, UdpSocket, tune
+from gslb.core.setting import TcpLimits
+from gslb.serve.pulse import Pulse
+from gslb.serve.udp import BATCH, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_OMIT, UdpSocket, tune
 
 QUERY = b"\x12\x34" + b"\x00" * 10
 IP_RECVERR = 11  # <linux/in.h>: hand ICMP errors to the socket
@@ -91,7 +93,8 @@ async def test_an_icmp_error_for_a_reply_does_not_stop_the_reading(engine, settl
     sock.setblocking(False)
     sock.bind(("127.0.0.1", 0))
     sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-    server = UdpSocket(sock, engine, wildcard=wildcard)
+    pulse = Pulse()
+    server = UdpSocket(sock, engine, pulse, BATCH, wildcard=wildcard)
     with client(*sock.getsockname()) as gone:
         gone.send(QUERY)
     await settled(lambda: len(engine.asked))
@@ -100,6 +103,7 @@ async def test_an_icmp_error_for_a_reply_does_not_stop_the_reading(engine, settl
         here.send(QUERY)
         assert await receive(here) == REPLY
     server.stop()
+    pulse.stop()
 
 
 @pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0"])
@@ -132,6 +136,23 @@ async def test_a_flood_leaves_turns_for_other_work(serve, engine, bound):
     assert max(shares) == BATCH
 
 
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0"])
+async def test_the_share_of_a_turn_can_be_set_and_changed_and_is_counted(serve, engine, bound):
+    listeners = serve(bound, udp_batch=8)
+    with client("127.0.0.1", listeners.addresses[0][1]) as sock:
+        for batch, full in ((8, 2), (4, 2 + 4)):
+            listeners.limit(TcpLimits(), batch)
+            start = len(engine.asked)
+            for _ in range(2 * 8 + 1):
+                sock.send(QUERY)
+            answered = [start]
+            while answered[-1] < start + 2 * 8 + 1:
+                await asyncio.sleep(0)
+                answered.append(len(engine.asked))
+            assert max(after - before for before, after in pairwise(answered)) == batch
+            assert listeners.stats()["cap", "udp_batch"] == full
+
+
 async def test_what_has_arrived_is_answered_before_a_stop(serve):
     listeners = serve()
     with client(*listeners.addresses[0]) as sock:
@@ -141,7 +162,26 @@ async def test_what_has_arrived_is_answered_before_a_stop(serve):
         assert [sock.recv(512) for _ in range(200)] == [REPLY] * 200
 
 
-def test_a_forged_path_mtu_is_never_believed():
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0", "::1", "::"])
+async def test_a_reply_that_the_kernel_finds_too_large_is_sent_truncated(serve, engine, bound):
+    listeners = serve(bound)
+    rdata = b"x" * 200
+    record = b"\0\0\x10\0\1" + bytes(4) + struct.pack("!H", len(rdata)) + rdata
+    # More than a datagram can hold, so this is refused on any network.
+    engine.reply_to = lambda packet: (
+        packet[:2] + b"\x84\0" + struct.pack("!4H", 0, 320, 0, 0) + record * 320
+    )
+    with client("::1" if ":" in bound else "127.0.0.1", listeners.addresses[0][1]) as sock:
+        sock.send(QUERY)
+        assert await receive(sock) == QUERY[:2] + b"\x86" + bytes(9)
+    assert listeners.stats() == {("truncated",): 1, ("tcp_connections",): 0}
+
+
+def test_a_forged_path_mtu_is_never_believed_and_no_fragment_sent_over_ipv6():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         tune(sock)
         assert sock.getsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER) == PMTUDISC_OMIT
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        tune(sock)
+        assert sock.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) == PMTUDISC_OMIT
+        assert sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_DONTFRAG) == 1
