@@ -63,6 +63,7 @@ class Problem:
     """One thing the operator has to mend (or may want to): where, what, and what to do.
 
     `subject` names the object (`policy "api"`), `hint` says what to do. Both may be empty.
+    `cap` is the setting of `server.limits` that refused it, so that it can be counted.
     """
 
     where: Where
@@ -70,6 +71,7 @@ class Problem:
     what: str
     hint: str = ""
     severity: Severity = "error"
+    cap: str = ""
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.severity}: "

@@ -10,8 +10,8 @@ import os
 from dataclasses import replace
 from typing import Final
 
+from gslb.config.checkmodel import CheckModel, HttpCheckModel
 from gslb.config.flat import as_mapping, comes_later, named, read_defaults, read_flat
-from gslb.config.model import CheckModel, HttpCheckModel
 from gslb.config.report import Report, quote
 from gslb.config.setting import absolute
 from gslb.config.tree import Entry, Mapping, Scalar

@@ -46,6 +46,8 @@ _SHAPE: Final = "write OWNER TTL TYPE DATA"
 _DIRECTIVES: Final = "$ORIGIN, $TTL, $INCLUDE and $GENERATE"
 _NUMBER_BITS: Final = {"8": 255, "16": 65_535, "32": 2**32 - 1, "48": 2**48 - 1}
 _NO_FIT: Final = re.compile("Text input|DNS message|compressed data")
+# Three digits above 255, or one or two only (RFC 1035 section 5.1).
+_BAD_ESCAPE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\(?:25[6-9]|2[6-9]\d|[3-9]\d\d|\d{1,2}(?!\d))")
 _TOO_EARLY: Final = ("expecting a", "Text input", "bad $")
 
 # What is said (a pattern), what we say of the word ({}) unless that is good, what to do.
@@ -100,6 +102,8 @@ def complain_of_error(entry: Entry, taken: int, ended: bool, said: str) -> Compl
     `ended`: a word beyond the last one was asked for.
     """
     word = entry.words[max(taken, 1) - 1]
+    if said.startswith("Text input") and (escaped := _find_bad_escape(entry)) is not None:
+        word, said = escaped, "escaped code"
     rrtype = _type_of(entry)
     what, hint = _say(entry, word, rrtype, ended, said)
     if not hint and rrtype in FORMS:
@@ -107,8 +111,15 @@ def complain_of_error(entry: Entry, taken: int, ended: bool, said: str) -> Compl
     return Complaint(what, hint, *entry.place(word.at))
 
 
+def _find_bad_escape(entry: Entry) -> Word | None:
+    """The first word with a backslash that means nothing."""
+    return next((word for word in entry.words if _BAD_ESCAPE.search(word.text)), None)
+
+
 def _say(entry: Entry, word: Word, rrtype: str, ended: bool, said: str) -> tuple[str, str]:
     text = quote(word.text)
+    if word.text.upper() == "ANY" and "not zone's class" in said:
+        return "ANY is a type of questions, not of data", "take the record away"
     if found := re.match("unknown rdatatype", said):
         return _say_type(entry, word.text)
     if _NO_FIT.match(said) and any(word.text == r"\#" for word in entry.words):

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from gslb.config.model import Flat
+from gslb.config.model import Flat, model_in
 from gslb.config.report import Report, listing, quote
 from gslb.config.scalar import ScalarError, show
 from gslb.config.tree import Entry, Mapping, Scalar, Tree, place_of, plain
@@ -154,9 +154,7 @@ def _keys(model: type[Flat], path: tuple[int | str, ...]) -> list[str]:
     """The keys of the model that the last step of a path stands in."""
     for step in path[:-1]:
         field = model.model_fields.get(str(step))
-        inner = None if field is None else field.annotation
-        if isinstance(inner, type) and issubclass(inner, Flat):
-            model = inner
+        model = (None if field is None else model_in(field.annotation)) or model
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

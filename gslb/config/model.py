@@ -9,8 +9,7 @@ JSON Schema is made of the same models.
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -22,13 +21,19 @@ from pydantic import (
 )
 
 from gslb.config import scalar
-from gslb.config.report import quote
 from gslb.core.policy import Amount, Pick
-from gslb.core.setting import GeoSettings, Limits, Listen, ProbeSettings, Settings, TcpLimits
+from gslb.core.setting import (
+    GeoSettings,
+    Limits,
+    Listen,
+    ProbeSettings,
+    RateLimit,
+    Settings,
+    TcpLimits,
+)
 
 MAX_WEIGHT = 1_000_000
-_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110 section 5.6.2
-_STATUS = re.compile(r"([1-5][0-9][0-9])(?:-([1-5][0-9][0-9]))?", re.ASCII)
+MAX_NSID = 255
 
 
 def _as_tuple(value: object) -> object:
@@ -45,8 +50,23 @@ def _as_section(value: object) -> object:
     return {} if value is None else value
 
 
+def _as_section_unless_off(value: object) -> object:
+    if value == "on" or value is True:
+        raise scalar.ScalarError(f"{scalar.show(value)} is no mapping", "leave the key out for on")
+    return None if value == "off" else _off_is_a_word(_as_section(value))
+
+
 def _unless_off(value: object) -> object:
     return None if value == "off" else _off_is_a_word(value)
+
+
+def _read_nsid(value: object) -> bytes:
+    """Text for the option of RFC 5001, which may hold any octets."""
+    octets = scalar.read_line(value).encode()
+    if not 1 <= len(octets) <= MAX_NSID:
+        what = "is empty" if not octets else f"has {len(octets)} octets"
+        raise scalar.ScalarError(what, f"write 1 to {MAX_NSID} octets of text")
+    return octets
 
 
 def _off_is_a_word(value: object) -> object:
@@ -65,72 +85,11 @@ def _read_max_scope(value: object) -> tuple[int, int]:
     )
 
 
-def _read_status(value: object) -> tuple[tuple[int, int], ...]:
-    ranges: list[tuple[int, int]] = []
-    for part in str(value).split(",") if isinstance(value, int | str) else ("",):
-        match = _STATUS.fullmatch(part.strip())
-        if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise scalar.ScalarError(f"{scalar.show(value)} is no status", 'write "200-299,304"')
-        ranges.append((int(match[1]), int(match[2] or match[1])))
-    return tuple(ranges)
-
-
-def _read_headers(value: object) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, dict):
-        raise scalar.ScalarError(f"{scalar.show(value)} is no mapping of names to values")
-    for name, text in value.items():
-        if not _FIELD_NAME.fullmatch(str(name)):
-            raise scalar.ScalarError(f"{quote(str(name))} is no name of a header")
-        if not isinstance(text, str):
-            raise scalar.ScalarError(f"header {name}: {scalar.show(text)} is not text", "quote it")
-        _read_line(text)
-    return tuple((str(name), str(text)) for name, text in value.items())
-
-
-def _read_line(value: object) -> str:
-    """Text that may stand in a request line or a header: no control characters."""
-    if not isinstance(value, str):
-        raise scalar.ScalarError(f"{scalar.show(value)} is not text", "quote it")
-    if not value.isprintable():
-        raise scalar.ScalarError(f"{quote(value)} has control characters")
-    return value
-
-
 def _read_file(value: object) -> str:
     """A path as an operating system takes it and a terminal shows it."""
-    if not (path := _read_line(value)):
+    if not (path := scalar.read_line(value)):
         raise scalar.ScalarError("is empty")
     return path
-
-
-def _read_path(value: object) -> str:
-    path = _read_line(value)
-    if not path.startswith("/") or " " in path or not path.isascii():
-        raise scalar.ScalarError(f"{quote(path)} is no path", 'write it as "/healthz", escaped')
-    return path
-
-
-def _read_host(value: object) -> str:
-    host = _read_line(value)
-    if not host or set(host) & set(" /@?#") or not host.isascii():
-        raise scalar.ScalarError(f"{quote(host)} is no host", "write a name, as www.example.com")
-    return host
-
-
-def _read_method(value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[A-Z]{1,16}", value, re.ASCII):
-        return value
-    raise scalar.ScalarError(f"{scalar.show(value)} is no method", "write GET, HEAD or POST")
-
-
-def _read_pattern(value: object) -> str:
-    if not isinstance(value, str):
-        raise scalar.ScalarError(f"{scalar.show(value)} is not text", "quote it")
-    try:
-        re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise scalar.ScalarError(f"{quote(value)} is no regular expression: {error}") from error
-    return value
 
 
 def _read_answers(value: object) -> int:
@@ -147,7 +106,8 @@ def _read_ecs(value: object) -> bool:
     raise scalar.ScalarError(f"{scalar.show(value)} is neither on nor off", "write off")
 
 
-def _schema(kind: str, *examples: object, pattern: str = "") -> WithJsonSchema:
+def as_schema(kind: str, *examples: object, pattern: str = "") -> WithJsonSchema:
+    """What the JSON Schema says of a value that a function of ours reads."""
     schema: dict[str, object] = {"type": kind, "examples": list(examples)}
     if pattern:
         schema["pattern"] = pattern
@@ -159,31 +119,33 @@ _PAIR = WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems"
 Duration = Annotated[
     float,
     PlainValidator(scalar.read_duration),
-    _schema("string", "500ms", "5s", "2m", pattern=r"^[0-9]+(ms|s|m|h|d)$"),
+    as_schema("string", "500ms", "5s", "2m", pattern=r"^[0-9]+(ms|s|m|h|d)$"),
 ]
 Span = Annotated[
     float,
     PlainValidator(scalar.read_span),
-    _schema("string", "10s", pattern=r"^0*[1-9][0-9]*(ms|s|m|h|d)$"),
+    as_schema("string", "10s", pattern=r"^0*[1-9][0-9]*(ms|s|m|h|d)$"),
 ]
 Size = Annotated[
     int,
     PlainValidator(scalar.read_size),
     WithJsonSchema({"type": ["integer", "string"], "examples": ["64KiB"]}),
 ]
-Share = Annotated[float, PlainValidator(scalar.read_share), _schema("string", "10%")]
+Share = Annotated[float, PlainValidator(scalar.read_share), as_schema("string", "10%")]
 Coordinates = Annotated[tuple[float, float], PlainValidator(scalar.read_coordinates), _PAIR]
-Address = Annotated[str, PlainValidator(scalar.read_address_text), _schema("string", "192.0.2.1")]
-IPv4 = Annotated[str, PlainValidator(scalar.read_ipv4), _schema("string", "192.0.2.1")]
-IPv6 = Annotated[str, PlainValidator(scalar.read_ipv6), _schema("string", "2001:db8::1")]
-Subnet = Annotated[str, PlainValidator(scalar.read_subnet_text), _schema("string", "192.0.2.0/24")]
+Address = Annotated[str, PlainValidator(scalar.read_address_text), as_schema("string", "192.0.2.1")]
+IPv4 = Annotated[str, PlainValidator(scalar.read_ipv4), as_schema("string", "192.0.2.1")]
+IPv6 = Annotated[str, PlainValidator(scalar.read_ipv6), as_schema("string", "2001:db8::1")]
+Subnet = Annotated[
+    str, PlainValidator(scalar.read_subnet_text), as_schema("string", "192.0.2.0/24")
+]
 Endpoint = Annotated[
-    Listen, PlainValidator(scalar.read_listen), _schema("string", "127.0.0.1:5300")
+    Listen, PlainValidator(scalar.read_listen), as_schema("string", "127.0.0.1:5300")
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Weight = Annotated[int, Field(ge=0, le=MAX_WEIGHT)]
-Line = Annotated[str, PlainValidator(_read_line), _schema("string")]
+Line = Annotated[str, PlainValidator(scalar.read_line), as_schema("string")]
 File = Annotated[
     str, PlainValidator(_read_file), WithJsonSchema({"type": "string", "minLength": 1})
 ]
@@ -193,6 +155,14 @@ class Flat(BaseModel):
     """An object of known keys; nothing is converted silently."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def model_in(annotation: object) -> type[Flat] | None:
+    """The model that a field holds, if it holds one, be it only unless `off`."""
+    for each in (annotation, *get_args(annotation)):
+        if isinstance(each, type) and issubclass(each, Flat):
+            return each
+    return None
 
 
 class TcpModel(Flat):
@@ -212,6 +182,24 @@ class LimitsModel(Flat):
     types_per_name: Annotated[int, Field(ge=1, le=65535)] = Limits().types_per_name
     cname_chain: Annotated[int, Field(ge=1, le=64)] = Limits().cname_chain
     additional: Annotated[int, Field(ge=0, le=1000)] = Limits().additional
+    zone: Annotated[int, Field(ge=1, le=10_000_000)] = Limits().zone
+    udp_batch: Annotated[int, Field(ge=1, le=1024)] = Limits().udp_batch
+    log_lines: Annotated[int, Field(ge=1, le=10_000)] = Limits().log_lines
+
+
+class CookiesModel(Flat):
+    """`server.cookies`; without a `secret_file` it is in `server.state`."""
+
+    secret_file: File | None = None
+
+
+class RateLimitModel(Flat):
+    """`server.rate_limit`."""
+
+    per_second: Count = RateLimit().per_second
+    slip: Annotated[int, Field(ge=0, le=100)] = RateLimit().slip
+    exempt: Annotated[tuple[Subnet, ...], BeforeValidator(_as_tuple), _TEXTS] = ()
+    log_only: bool = RateLimit().log_only
 
 
 class ServerModel(Flat):
@@ -224,7 +212,14 @@ class ServerModel(Flat):
     state: File = "state"
     at: Coordinates | None = None
     ecs_from: Annotated[tuple[Subnet, ...] | None, BeforeValidator(_as_subnets), _TEXTS] = None
+    nsid: Annotated[bytes, PlainValidator(_read_nsid), as_schema("string", "fra1")] | None = None
     udp_size: Annotated[int, Field(ge=512, le=1452)] = Settings().udp_size
+    cookies: Annotated[CookiesModel | None, BeforeValidator(_as_section_unless_off)] = (
+        CookiesModel()
+    )
+    rate_limit: Annotated[RateLimitModel | None, BeforeValidator(_as_section_unless_off)] = (
+        RateLimitModel()
+    )
     tcp: Annotated[TcpModel, BeforeValidator(_as_section)] = TcpModel()
     limits: Annotated[LimitsModel, BeforeValidator(_as_section)] = LimitsModel()
 
@@ -232,10 +227,11 @@ class ServerModel(Flat):
 class ControlModel(Flat):
     """`control`."""
 
-    listen: Annotated[Endpoint | None, BeforeValidator(_unless_off), _schema("string", "off")] = (
+    listen: Annotated[Endpoint | None, BeforeValidator(_unless_off), as_schema("string", "off")] = (
         Settings().control
     )
     hosts: Annotated[tuple[Line, ...], BeforeValidator(_as_tuple), _TEXTS] = ()
+    max_body: Annotated[Size, Field(ge=1024, le=16 * 1024 * 1024)] = Settings().max_body
 
 
 class GeoModel(Flat):
@@ -273,45 +269,6 @@ class DataCenterModel(Flat):
 
     at: Coordinates | None = None
     capacity: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-
-
-class CheckModel(Flat):
-    """`checks.NAME`: what every type has, and all of `tcp`."""
-
-    type: Literal["http", "https", "tcp"]
-    port: Port | None = None
-    interval: Duration = 5.0
-    timeout: Span = 2.0
-    fall: Annotated[int, Field(ge=1, le=1000)] = 3
-    rise: Annotated[int, Field(ge=1, le=1000)] = 2
-    jitter: Share = 0.1
-    latency: Literal["connect", "first_byte"] = "connect"
-    tags: tuple[str, ...] = ()
-    enabled: bool = True
-
-
-class HttpCheckModel(CheckModel):
-    """`checks.NAME` of type http or https."""
-
-    path: Annotated[str, PlainValidator(_read_path), _schema("string", "/healthz")] = "/"
-    method: Annotated[str, PlainValidator(_read_method), _schema("string", "GET")] = "GET"
-    host: Annotated[str, PlainValidator(_read_host), _schema("string")] | None = None
-    headers: Annotated[
-        tuple[tuple[str, str], ...],
-        PlainValidator(_read_headers),
-        WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
-    ] = ()
-    status: Annotated[
-        tuple[tuple[int, int], ...],
-        PlainValidator(_read_status),
-        WithJsonSchema({"type": ["string", "integer"], "examples": ["200-299,304"]}),
-    ] = ((200, 299), (304, 304))
-    body: str | None = None
-    body_regex: Annotated[str, PlainValidator(_read_pattern), _schema("string")] | None = None
-    max_body: Size = 64 * 1024
-    verify_tls: bool = True
-    ca_file: File | None = None
-    follow_redirects: bool = False
 
 
 class PoolModel(Flat):
@@ -365,11 +322,14 @@ class ExpectationModel(Flat):
     question: Annotated[
         tuple[bytes, int],
         PlainValidator(scalar.read_question),
-        _schema("string", "www.example.com A"),
+        as_schema("string", "www.example.com A"),
         Field(alias="ask"),
     ]
     subject: Annotated[
-        str, PlainValidator(scalar.read_asker), _schema("string", "192.0.2.1"), Field(alias="from")
+        str,
+        PlainValidator(scalar.read_asker),
+        as_schema("string", "192.0.2.1"),
+        Field(alias="from"),
     ]
     down: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), _TEXTS] = ()
     expect: tuple[Address, ...] | None = None

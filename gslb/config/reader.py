@@ -8,7 +8,7 @@ in the files; without an error every reference in the Configuration is resolved.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gslb.config.check import read_check_defaults, read_checks
@@ -51,34 +51,47 @@ _DEFAULTS: Final = ("checks", "pools", "policies")
 class Reading:
     """What came of reading: `config` is None if any problem is an error.
 
-    `problems` are in the order of the files, gslb.yaml first; `files` is what was read:
-    gslb.yaml as named and the zones folder.
+    `problems` are in the order of the files, gslb.yaml first; `zones` is the zones folder and
+    `digests` are those of the files read there, by their paths.
     """
 
     config: Configuration | None
     problems: tuple[Problem, ...]
-    files: tuple[str, ...]
+    zones: str = ""
+    digests: dict[str, bytes] = field(default_factory=dict)
 
 
-def read_configuration(path: str) -> Reading:
-    """Read gslb.yaml and the zones it names; problems name the files as `path` does."""
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Where copies of gslb.yaml and of its zones folder are."""
+
+    file: str
+    zones: str
+
+
+def read_configuration(path: str, copy: Copy | None = None) -> Reading:
+    """Read gslb.yaml and the zones it names; problems name the files as `path` does.
+
+    With a `copy`, that is read; its relative paths mean what they do in the folder of `path`.
+    """
     report = Report()
-    root = read_document(path, report)
+    file = copy.file if copy else path
+    root = read_document(file, report)
     if root is None:
-        return Reading(None, report.problems(), (path,))
+        return Reading(None, report.problems())
     folder = os.path.dirname(os.path.abspath(path))
     root = _look_at_sections(root, report)
     settings = read_settings(root, folder, report)
-    zones, zones_folder = _read_zones(root, path, folder, settings, report)
+    zones, zones_folder = _read_zones(root, path, copy, settings, report)
     given = [key for key in NOUNS if key in root.entries]
     broken = [key for key in given if as_mapping(root.get(key), key, report) is None]
     # Without a whole section, every use of a name in it would be one complaint more.
     config = None if broken else _read_objects(root, settings, zones, folder, report)
     found = sorted(
-        (*report.problems(), *zones.problems), key=lambda p: (p.where.file != path, p.where)
+        (*report.problems(), *zones.problems), key=lambda p: (p.where.file != file, p.where)
     )
     failed = any(problem.severity == "error" for problem in found)
-    return Reading(None if failed else config, tuple(found), (path, *zones_folder))
+    return Reading(None if failed else config, tuple(found), zones_folder, dict(zones.digests))
 
 
 def _look_at_sections(root: Mapping, report: Report) -> Mapping:
@@ -95,14 +108,14 @@ def _look_at_sections(root: Mapping, report: Report) -> Mapping:
 
 
 def _read_zones(
-    root: Mapping, path: str, folder: str, settings: Settings, report: Report
-) -> tuple[ZoneFolder, tuple[str, ...]]:
+    root: Mapping, path: str, copy: Copy | None, settings: Settings, report: Report
+) -> tuple[ZoneFolder, str]:
     written = read_zones_folder(root, report)
     if not written:
-        return ZoneFolder((), (), ()), ()
-    absolute = os.path.abspath(os.path.join(folder, written))
-    shown = os.path.normpath(os.path.join(os.path.dirname(path), written))
-    return read_zones(absolute, settings.limits, shown), (absolute,)
+        return ZoneFolder((), (), ()), ""
+    shown = copy.zones if copy else os.path.normpath(os.path.join(os.path.dirname(path), written))
+    absolute = os.path.abspath(shown)
+    return read_zones(absolute, settings.limits, shown), absolute
 
 
 def _read_objects(

@@ -8,6 +8,7 @@ and time stay bounded however bad the input is; one place has one problem of a k
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Final
 
@@ -39,11 +40,17 @@ class Report:
     def error(self, where: Where, subject: str, what: str, hint: str = "") -> None:
         """Something that must be mended before the configuration loads."""
         self.errors += 1
-        self._add(where, subject, what, hint, "error")
+        self._add(Problem(where, subject, what, hint))
+
+    def exceed(self, where: Where, subject: str, what: str, cap: str) -> None:
+        """An error: more than a setting of `server.limits` allows."""
+        self.errors += 1
+        hint = f"take some away, or raise server.limits.{cap}"
+        self._add(Problem(where, subject, what, hint, cap=cap))
 
     def warn(self, where: Where, subject: str, what: str, hint: str = "") -> None:
         """Something that loads and is probably not meant."""
-        self._add(where, subject, what, hint, "warning")
+        self._add(Problem(where, subject, what, hint, "warning"))
 
     def suggest(self, name: str, known: Iterable[str]) -> str:
         """`did you mean "x"?` for a name that is not known; without a near one all, if few."""
@@ -89,13 +96,13 @@ class Report:
             found.append(Problem(Where(found[-1].where.file), "", what, severity=severity))
         return tuple(found)
 
-    def _add(self, where: Where, subject: str, what: str, hint: str, severity: Severity) -> None:
+    def _add(self, problem: Problem) -> None:
         if len(self._problems) >= MOST_PROBLEMS:
             self._left_out += 1
             return
         # What was not quoted (a hint that repeats a value, a library's message) is tamed here.
-        what, hint = _tame(what, LONGEST_MESSAGE), _tame(hint, LONGEST_MESSAGE)
-        self._problems.setdefault((where, what), Problem(where, subject, what, hint, severity))
+        what, hint = (_tame(text, LONGEST_MESSAGE) for text in (problem.what, problem.hint))
+        self._problems.setdefault((problem.where, what), replace(problem, what=what, hint=hint))
 
 
 def quote(text: str) -> str:

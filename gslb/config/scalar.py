@@ -130,6 +130,15 @@ def read_coordinates(value: object) -> tuple[float, float]:
     return numbers[0], numbers[1]
 
 
+def read_line(value: object) -> str:
+    """Text that may stand in a request line or a header: no control characters."""
+    if not isinstance(value, str):
+        raise ScalarError(f"{show(value)} is not text", "quote it")
+    if not value.isprintable():
+        raise ScalarError(f"{quote(value)} has control characters")
+    return value
+
+
 def read_address(value: object) -> IPv4Address | IPv6Address:
     """A literal IP address. A host name, a network and an unquoted address are told apart."""
     if isinstance(value, str):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gslb.config.checkmodel import HttpCheckModel
 from gslb.config.model import (
     MAX_WEIGHT,
     ControlModel,
@@ -17,12 +18,12 @@ from gslb.config.model import (
     ExpectationModel,
     Flat,
     GeoModel,
-    HttpCheckModel,
     OptionsModel,
     OverrideModel,
     PoolModel,
     ProbeModel,
     ServerModel,
+    model_in,
 )
 from gslb.config.node import MAX_BIAS
 
@@ -40,9 +41,7 @@ _WRITTEN_AS_READ: Final = (("integer", int), ("boolean", bool), ("string", str))
 def schema() -> dict[str, object]:
     """JSON Schema, draft 2020-12."""
     sections: Schema = {
-        "server": _object(
-            ServerModel, {"cookies": {"const": "off"}, "rate_limit": {"const": "off"}}
-        ),
+        "server": _object(ServerModel),
         "control": _object(ControlModel),
         "zones": {"type": "string", "description": "the folder of the *.zone files"},
         "geo": _object(GeoModel, {"overrides": _named(_object(OverrideModel))}),
@@ -95,11 +94,13 @@ def _properties(model: type[Flat]) -> Schema:
     said = model.model_json_schema(by_alias=True)["properties"]
     properties: Schema = {}
     for name, field in model.model_fields.items():
-        key, inner = field.alias or name, field.annotation
-        if isinstance(inner, type) and issubclass(inner, Flat):
-            properties[key] = _object(inner)
-        else:
+        key, inner = field.alias or name, model_in(field.annotation)
+        if inner is None:
             properties[key] = _tidy(said[key])
+        elif field.annotation == inner | None:
+            properties[key] = {"anyOf": [{"const": "off"}, _object(inner)]}
+        else:
+            properties[key] = _object(inner)
     return properties
 
 

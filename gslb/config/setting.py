@@ -14,13 +14,21 @@ from gslb.config.flat import as_mapping, comes_later, read_flat
 from gslb.config.model import ControlModel, GeoModel, ProbeModel, ServerModel
 from gslb.config.report import Report, quote
 from gslb.config.scalar import show
+from gslb.config.secret import SECRET_FILE, read_secrets
 from gslb.config.tree import Mapping, Scalar, Sequence, plain
-from gslb.core.setting import GeoSettings, Limits, ProbeSettings, Settings, TcpLimits
+from gslb.core.setting import (
+    Cookies,
+    GeoSettings,
+    Limits,
+    ProbeSettings,
+    RateLimit,
+    Settings,
+    TcpLimits,
+)
 
-LATER_SERVER: Final = frozenset(("explain_to", "cookies", "rate_limit", "nsid"))
+LATER_SERVER: Final = frozenset(("explain_to",))
 LATER_CONTROL: Final = frozenset(("tokens", "tls", "insecure", "peers"))
 LATER_PROBE: Final = frozenset(("witness", "exec"))
-_ONLY_OFF: Final = ("cookies", "rate_limit")
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -45,6 +53,7 @@ def read_settings(root: Mapping, folder: str, report: Report) -> Settings:
         engine=server.engine,
         state=absolute(folder, server.state),
         ecs_from=server.ecs_from,
+        nsid=server.nsid,
         udp_size=server.udp_size,
         tcp=TcpLimits(
             server.tcp.connections,
@@ -58,9 +67,15 @@ def read_settings(root: Mapping, folder: str, report: Report) -> Settings:
             server.limits.types_per_name,
             server.limits.cname_chain,
             server.limits.additional,
+            server.limits.zone,
+            server.limits.udp_batch,
+            server.limits.log_lines,
         ),
+        cookies=_read_cookies(server, folder, report),
+        rate_limit=_rate_limit_of(server),
         control=control_model.listen,
         control_hosts=control_model.hosts,
+        max_body=control_model.max_body,
         geo=GeoSettings(
             city=None if geo_model.city is None else absolute(folder, geo_model.city),
             asn=None if geo_model.asn is None else absolute(folder, geo_model.asn),
@@ -94,23 +109,38 @@ def read_zones_folder(root: Mapping, report: Report) -> str:
 
 def _read_server(root: Mapping, report: Report) -> ServerModel:
     table = _section(root, "server", report)
-    for key in _ONLY_OFF:
-        value = table.get(key)
-        if isinstance(value, Scalar) and value.value == "off":
-            table = table.without(key)
     engine = table.get("engine")
     if isinstance(engine, Scalar) and engine.value == "native":
         comes_later(engine.where, "server", "native", report)
         table = table.without("engine")
-    model = read_flat(ServerModel, table, "server", report, LATER_SERVER, _ONLY_OFF)
+    model = read_flat(ServerModel, table, "server", report, LATER_SERVER)
     model = model or ServerModel()
     _look_at_networks(table, "server", "ecs_from", report)
+    if isinstance(limit := table.get("rate_limit"), Mapping):
+        _look_at_networks(limit, "server.rate_limit", "exempt", report)
     listen = table.get("listen")
     for index, address in enumerate(model.listen):
         if isinstance(listen, Sequence) and address in model.listen[:index] and address[1]:
             where = listen.items[index].where
             report.error(where, "server", f"listen: {quote(address[0])} stands twice")
     return model
+
+
+def _read_cookies(server: ServerModel, folder: str, report: Report) -> Cookies | None:
+    """The secrets of the file, which need not be there yet."""
+    if server.cookies is None:
+        return None
+    written = server.cookies.secret_file
+    default = os.path.join(server.state, SECRET_FILE)
+    path = absolute(folder, default if written is None else written)
+    return Cookies(path, read_secrets(path, report))
+
+
+def _rate_limit_of(server: ServerModel) -> RateLimit | None:
+    limit = server.rate_limit
+    if limit is None:
+        return None
+    return RateLimit(limit.per_second, limit.slip, limit.exempt, limit.log_only)
 
 
 def _section(root: Mapping, name: str, report: Report) -> Mapping:

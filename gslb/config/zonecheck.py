@@ -37,7 +37,8 @@ _KEY, _NSEC3, _NSEC3PARAM = 25, 50, 51
 _SIGNING: Final = {RRSIG: "RRSIG", NSEC: "NSEC", _NSEC3: "NSEC3", _NSEC3PARAM: "NSEC3PARAM"}
 _BESIDE_CNAME: Final = frozenset((CNAME, RRSIG, NSEC, _KEY))  # RFC 4035 section 2.5
 _NAMES_ONLY: Final = frozenset((NS, CNAME, PTR, DNAME))  # data that is one name
-_SINGLE: Final = (CNAME, SOA, STEER)  # one record at a name, not even the same twice
+# One record at a name, not even the same twice (RFC 2181 section 10.1, RFC 6672 section 2.4).
+_SINGLE: Final = (CNAME, DNAME, SOA, STEER)
 _MAX_MESSAGE: Final = 65_535
 _HEADER, _QUESTION, _RECORD = 12, 4, 12  # octets beside the name and the data
 _OPT: Final = 35  # with an IPv6 client subnet
@@ -143,12 +144,16 @@ class _ZoneCheck:
 
     def _check_many(self, owner: bytes, rrtype: int, records: list[Record]) -> None:
         """How many records a type may have at a name."""
-        most, hint = self._limits.rrset, "take some away, or raise server.limits.rrset"
-        if rrtype in _SINGLE:
-            most, hint = 1, "keep one of them"
-        if len(records) > most:
-            what = f"{len(records)} {type_text(rrtype)} records where {most} may be"
-            self._error(records[most].place, owner, what, hint)
+        is_single = rrtype in _SINGLE
+        most = 1 if is_single else self._limits.rrset
+        if len(records) <= most:
+            return
+        what = f"{len(records)} {type_text(rrtype)} records where {most} may be"
+        if is_single:
+            self._error(records[most].place, owner, what, "keep one of them")
+        else:
+            where = self._draft.where(records[most].place)
+            self._draft.errors.exceed(where, f"name {show(owner)}", what, "rrset")
 
     def _refuse_size(self, owner: bytes, rrtype: int) -> None:
         what = f"the {type_text(rrtype)} records do not fit a message of {_MAX_MESSAGE} octets"
@@ -180,8 +185,9 @@ class _ZoneCheck:
             self._error_of(owner, CNAME, f"CNAME beside {names}", "a CNAME stands alone")
         if len(node) > self._limits.types_per_name:
             what = f"{len(node)} types, over {self._limits.types_per_name}"
-            hint = "take some away, or raise server.limits.types_per_name"
-            self._error_of(owner, list(node)[self._limits.types_per_name], what, hint)
+            first = list(node)[self._limits.types_per_name]
+            where = self._draft.where_is(owner, first)
+            self._draft.errors.exceed(where, f"name {show(owner)}", what, "types_per_name")
         if DNAME in node:
             what = "DNAME is served but not followed"
             self._warn_of(owner, DNAME, what, "following it comes with a later release")

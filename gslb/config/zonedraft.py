@@ -17,7 +17,6 @@ from gslb.config.zonesource import Budget, SourceError
 from gslb.errors import Where
 from gslb.wire.rrtype import SOA, STEER
 
-MAX_RECORDS: Final = 2_000_000
 MAX_DEPTH: Final = 8
 _NO_ZONE: Final = "write an SOA and NS records, or take it away"
 _NEEDED: Final = frozenset(("SOA", "NS", "$INCLUDE"))
@@ -56,6 +55,7 @@ class Draft:
         self.steers: list[Steered] = []
         self.count = 0
         self.files: list[str] = []
+        self.digests: dict[str, bytes] = {}  # of the files by their paths
 
     def lacks(self, rrtype: str) -> bool:
         """Whether a type that was not found cannot be in an entry that could not be read."""
@@ -73,28 +73,34 @@ class Draft:
         raise KeyError("the draft has no such record")
 
 
-def read_draft(folder: str, name: str, shown: str) -> Draft:
-    """The zone file `name` of a folder that messages call `shown`; never raises."""
+def read_draft(folder: str, name: str, shown: str, records: int) -> Draft:
+    """The zone file `name` of a folder that messages call `shown`; never raises.
+
+    Reading stops after that many `records`.
+    """
     # A file name may be any octets; what is shown can be printed.
     printable = os.fsencode(name).decode(errors="backslashreplace")
     draft = Draft(os.path.join(shown, printable))
-    _DraftReader(draft, folder, name).read(name, draft.shown)
+    _DraftReader(draft, folder, name, records).read(name, draft.shown)
     return draft
 
 
 class _DraftReader:
     """Fills a draft: one Reader for the zone file and all that it includes."""
 
-    def __init__(self, draft: Draft, folder: str, name: str) -> None:
+    def __init__(self, draft: Draft, folder: str, name: str, records: int) -> None:
         self._draft: Final = draft
+        self._most: Final = records
         self._folder: Final = folder
         self._root: Final = os.path.join(os.path.realpath(folder), "")
         self._reader: Final = ZoneReader(name.removesuffix(".zone"), self._keep)
         self._start: Final = self._reader.owner
         self._budget: Final = Budget()
+        draft.digests = self._budget.digests
         self._open: list[str] = []  # the real paths of the files being read, outermost first
         self._entry = Entry("", 0, False, [])
         self._failures = 0
+        self._is_over = False
         self._place = 0
         self._has_soa = False
 
@@ -128,16 +134,23 @@ class _DraftReader:
             elif (complaint := self._reader.read(entry)) is not None:
                 where = Where(shown, complaint.line, complaint.column)
                 self._complain(entry, where, complaint.what, complaint.hint)
-            if draft.count > MAX_RECORDS:
-                what = f"a zone of more than {MAX_RECORDS} records"
-                draft.errors.error(Where(draft.shown), "", what, "split the zone")
-                draft.unread |= _NEEDED
+            if draft.count > self._most:
+                self._exceed(Where(shown, entry.line))
                 break
             if self._failures >= MOST_PROBLEMS:
                 draft.errors.error(Where(shown, entry.line), "", "reading stopped here")
                 draft.unread |= _NEEDED
                 break
         self._open.pop()
+
+    def _exceed(self, where: Where) -> None:
+        """Too many records; said once, whatever includes this file."""
+        if not self._is_over:
+            what = f"more than {self._most} records in one zone"
+            self._draft.errors.exceed(where, "", what, "zone")
+        self._is_over = True
+        self._draft.is_whole = False
+        self._draft.unread |= _NEEDED
 
     def _include(self, entry: Entry, path: str, shown: str) -> None:
         """$INCLUDE FILE [ORIGIN], relative to the file that says it."""

@@ -8,7 +8,8 @@ gives problems, never an exception, and a zone with errors is not built.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from gslb.config.report import quote
 from gslb.config.zonecheck import check_zone
@@ -35,12 +36,14 @@ class Steer:
 class ZoneFolder:
     """What a zones folder holds. `steers` are those of all zones, also of bad ones.
 
-    `problems` are errors and warnings, in the order of the files and their lines.
+    `problems` are errors and warnings, in the order of the files and their lines. `digests` are
+    those of every file read (zonesource.py), by its path.
     """
 
     zones: tuple[Zone, ...]
     steers: tuple[Steer, ...]
     problems: tuple[Problem, ...]
+    digests: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def read_zones(folder: str, limits: Limits, shown: str | None = None) -> ZoneFolder:
@@ -57,7 +60,7 @@ def read_zones(folder: str, limits: Limits, shown: str | None = None) -> ZoneFol
         hint = "a zone file is named like gslb.example.com.zone"
         problem = Problem(Where(shown), "zones folder", "has no *.zone file", hint)
         return ZoneFolder((), (), (problem,))
-    drafts = [read_draft(folder, name, shown) for name in names]
+    drafts = [read_draft(folder, name, shown, limits.zone) for name in names]
     apexes = _refuse_twins(drafts)
     zones: list[Zone] = []
     problems: list[Problem] = []
@@ -70,7 +73,8 @@ def read_zones(folder: str, limits: Limits, shown: str | None = None) -> ZoneFol
         if not draft.errors.failed and draft.apex is not None:
             zones.append(build(draft.apex, {key: nodes[key].values() for key in nodes}))
         problems += sorted(draft.errors.problems() + draft.warnings.problems())
-    return ZoneFolder(tuple(zones), steers, tuple(problems))
+    digests = {path: digest for draft in drafts for path, digest in draft.digests.items()}
+    return ZoneFolder(tuple(zones), steers, tuple(problems), digests)
 
 
 def _refuse_twins(drafts: list[Draft]) -> dict[bytes, str]:

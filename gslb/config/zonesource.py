@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from hashlib import blake2b
 from typing import Final
 
 MAX_OCTETS: Final = 64 * 1024 * 1024
@@ -30,11 +31,12 @@ class SourceError(Exception):
 
 
 class Budget:
-    """Octets that one zone may still read, over all its files."""
+    """Octets that one zone may still read, over all its files; `digests` of what it has read."""
 
     def __init__(self, octets: int = MAX_OCTETS) -> None:
         self._octets: Final = octets
         self._left = octets
+        self.digests: Final[dict[str, bytes]] = {}
 
     def read(self, path: str) -> str:
         """The text of a file. Raises SourceError."""
@@ -66,7 +68,13 @@ class Budget:
             raise SourceError(what, "split the zone")
         # Even an empty file costs a block, so that files which include many files come to an end.
         self._left = max(0, self._left - max(len(data), _BLOCK))
+        self.digests[path] = digest(data)
         return data
+
+
+def digest(data: bytes) -> bytes:
+    """What tells whether a file is still the one that was read."""
+    return blake2b(data, digest_size=16).digest()
 
 
 def _place(data: bytes, at: int) -> tuple[int, int]:

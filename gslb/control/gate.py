@@ -33,18 +33,25 @@ def _parse(address: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Gate:
-    """The open connections, counted by source: an IPv4 address or an IPv6 /64."""
+    """The open connections, counted by source: an IPv4 address or an IPv6 /64.
+
+    `refused` counts those that found no place.
+    """
 
     def __init__(self) -> None:
+        self.refused = 0
         self._sources: Counter[str] = Counter()
         self._strangers = 0
 
     def enter(self, address: str) -> bool:
         """Counts a connection in; False when there is no place for it."""
         source, stranger = _source(address), not is_loopback(address)
-        if self._sources[source] >= PER_SOURCE or self._sources.total() >= MAX_CONNECTIONS:
-            return False
-        if stranger and self._strangers >= MAX_CONNECTIONS - KEPT_FOR_LOOPBACK:
+        if (
+            self._sources[source] >= PER_SOURCE
+            or self._sources.total() >= MAX_CONNECTIONS
+            or (stranger and self._strangers >= MAX_CONNECTIONS - KEPT_FOR_LOOPBACK)
+        ):
+            self.refused += 1
             return False
         self._sources[source] += 1
         self._strangers += stranger

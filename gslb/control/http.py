@@ -20,9 +20,9 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from gslb.control.gate import MAX_CONNECTIONS, SLOW_S, Gate, GuardedConnection, is_loopback
+from gslb.core.setting import Settings
 from gslb.errors import ListenError
 
-MAX_BODY = 64 * 1024
 OPEN_TO_ALL = ("/healthz", "/readyz")
 INDEX = """\
 gslb: the control address
@@ -58,11 +58,20 @@ class Suppliers:
 
 
 class Control:
-    """The HTTP server on `listen` (literal address, port; 0 takes a free one)."""
+    """The HTTP server on `listen` (literal address, port; 0 takes a free one).
+
+    `max_body`, in octets, may be changed at any time.
+    """
 
     def __init__(
-        self, listen: tuple[str, int], hosts: tuple[str, ...], suppliers: Suppliers
+        self,
+        listen: tuple[str, int],
+        hosts: tuple[str, ...],
+        suppliers: Suppliers,
+        max_body: int = Settings().max_body,
     ) -> None:
+        self.max_body = max_body
+        self._too_large = 0
         self._listen = listen
         self._hosts = frozenset(_host_name(host) for host in hosts)
         self._suppliers = suppliers
@@ -70,9 +79,16 @@ class Control:
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
 
+    def stats(self) -> dict[tuple[str, ...], int]:
+        """How often its limits were reached, by (name, label value)."""
+        return {
+            ("cap", "max_body"): self._too_large,
+            ("cap", "control_connections"): self._gate.refused,
+        }
+
     async def start(self) -> tuple[str, int]:
         """Opens the socket; the address really bound. Raises ListenError."""
-        app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
+        app = web.Application(middlewares=[self._guard])
         app.router.add_get("/", self._index)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -143,8 +159,11 @@ class Control:
             )
         if request.path not in OPEN_TO_ALL and not is_loopback(request.remote):
             return problem(403, "only clients on loopback may read this")
-        if (request.content_length or 0) > MAX_BODY:
-            return problem(413, f"a body has at most {MAX_BODY} octets")
+        if hdrs.TRANSFER_ENCODING in request.headers:
+            return problem(411, "say how long the body is (RFC 9112 section 6.3)")
+        if (request.content_length or 0) > self.max_body:
+            self._too_large += 1
+            return problem(413, f"a body has at most {self.max_body} octets (control.max_body)")
         return None
 
     def _knows_host(self, request: web.Request, host: str) -> bool:

@@ -3,7 +3,8 @@
 Knows: the two forms, the cap on lines per second and kind. Refuses to know: what is worth
 telling. Invariant: what a value holds stays on its line, no kind of event can fill the disk, and a
 reader that has stopped reading (a full pipe, Ctrl-S) stops no answers; what was left out is
-counted on the kind's next line (`suppressed=12`).
+counted on the kind's next line (`suppressed=12`). What an operator's own doing came to (UNCAPPED)
+is not capped.
 
 A record of the standard library's logging, from a package that may not import this one, has
 its logger's name as kind and is capped by the place in the source that it comes from.
@@ -20,7 +21,23 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
-LINES_PER_S: Final = 100
+from gslb.core.setting import Limits
+
+LINES_PER_S: Final = Limits().log_lines
+# What a job came to is told whole: these come as often as an operator asks, not as a stranger does.
+UNCAPPED: Final = frozenset(
+    [
+        "load",
+        "start",
+        "stop",
+        "reload",
+        "reload_failed",
+        "last_good",
+        "geo_update",
+        "geo_refused",
+        "problem",
+    ]
+)
 INFO: Final = logging.INFO
 WARNING: Final = logging.WARNING
 ERROR: Final = logging.ERROR
@@ -32,6 +49,9 @@ _log: Final = logging.getLogger("gslb")
 
 # How many events of each kind there were, those that no line was left for included.
 counts: Final[Counter[str]] = Counter()
+# How often the limits were reached that no object counts, as metrics.from_counts takes it: of log
+# lines here, of zones where their problems are told.
+caps: Final[Counter[tuple[str, ...]]] = Counter()
 
 
 def event(kind: str, /, *, level: int = INFO, **fields: object) -> None:
@@ -56,6 +76,14 @@ def configure(
     root.setLevel(logging.INFO)
 
 
+def limit(lines_per_s: int) -> None:
+    """From now on at most so many lines a second of each kind."""
+    for handler in logging.getLogger().handlers:
+        for each in handler.filters:
+            if isinstance(each, _Cap):
+                each.per_s = lines_per_s
+
+
 def _readiness(stream: TextIO) -> Callable[[], bool]:
     """Whether a line can be written without waiting; what is no file never makes us wait."""
     watch = select.poll()
@@ -75,7 +103,7 @@ class _Cap(logging.Filter):
 
     def __init__(self, per_s: int, clock: Callable[[], float], ready: Callable[[], bool]) -> None:
         super().__init__()
-        self._per_s: Final = per_s
+        self.per_s = per_s
         self._clock: Final = clock
         self._ready: Final = ready
         self._allowances: Final[dict[object, _Allowance]] = {}
@@ -85,8 +113,10 @@ class _Cap(logging.Filter):
         source = getattr(record, _EVENT, None) or (record.pathname, record.lineno)
         allowance = self._allowances.get(source)
         if allowance is None:
-            allowance = self._allowances[source] = _Allowance(self._per_s, now)
-        if not (self._ready() and allowance.take(now)):
+            allowance = self._allowances[source] = _Allowance(self.per_s, now)
+        is_spent = source not in UNCAPPED and not allowance.take(now, self.per_s)
+        caps["cap", "log_lines"] += is_spent
+        if is_spent or not self._ready():
             allowance.suppressed += 1
             return False
         setattr(record, _SUPPRESSED, allowance.suppressed)
@@ -97,17 +127,16 @@ class _Cap(logging.Filter):
 class _Allowance:
     """A bucket that fills by `per_s` a second up to `per_s`."""
 
-    __slots__ = ("_at", "_left", "_per_s", "suppressed")
+    __slots__ = ("_at", "_left", "suppressed")
 
     def __init__(self, per_s: int, now: float) -> None:
-        self._per_s: Final = per_s
         self._left = float(per_s)
         self._at = now
         self.suppressed = 0
 
-    def take(self, now: float) -> bool:
+    def take(self, now: float, per_s: int) -> bool:
         """True if one more line may be written."""
-        self._left = min(self._per_s, self._left + (now - self._at) * self._per_s)
+        self._left = min(per_s, self._left + (now - self._at) * per_s)
         self._at = now
         if self._left < 1:
             return False

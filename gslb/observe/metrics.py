@@ -29,11 +29,37 @@ HEADER_LINES: Final = 2  # HELP and TYPE, once for each family
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """Its kind, what it says to people, the names of its labels."""
+    """Its kind, what it says to people, the names of its labels.
+
+    `values` are those of its one label that are served as 0 before their first time.
+    """
 
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+
+# The limits that somebody can reach (docs/configuration.md, Limits).
+CAPS: Final = (
+    "tcp_connections",
+    "tcp_per_source",
+    "tcp_idle",
+    "tcp_message",
+    "tcp_pipeline",
+    "udp_batch",
+    "cname_chain",
+    "additional",
+    "rrset",
+    "types_per_name",
+    "zone",
+    "log_lines",
+    "max_body",
+    "control_connections",
+    "probe_concurrency",
+)
+RRL_ACTIONS: Final = ("dropped", "slipped", "badcookie", "logged", "exempt")
+COOKIE_RESULTS: Final = ("client", "valid", "renewed", "invalid", "malformed")
 
 
 # The names under which everybody counts; counters are served with "_total" behind theirs.
@@ -44,6 +70,11 @@ TABLE: Final[Mapping[str, Metric]] = {
     "dropped": Metric("counter", "What got no reply or lost its connection.", ("reason",)),
     "truncated": Metric("counter", "Replies cut short, with the TC bit set."),
     "errors": Metric("counter", "Queries answered SERVFAIL because of a fault of our own."),
+    "cap": Metric("counter", "How often a limit was reached.", ("cap",), CAPS),
+    "rrl": Metric(
+        "counter", "Replies above the rate limit, or exempt from it.", ("action",), RRL_ACTIONS
+    ),
+    "cookies": Metric("counter", "COOKIE options, by what they held.", ("result",), COOKIE_RESULTS),
     "ecs": Metric("counter", "Client subnet options, by what became of them.", ("result",)),
     "policy_fallback": Metric(
         "counter", "Answers with nothing available, by the rule that made them.", ("policy", "rule")
@@ -57,6 +88,9 @@ TABLE: Final[Mapping[str, Metric]] = {
     "world_generation": Metric("gauge", "The generation of the World that answers."),
     "reload": Metric("counter", "Reloads of the configuration.", ("result",)),
     "events": Metric("counter", "Events, by kind, as the log tells them.", ("kind",)),
+    "config_last_good": Metric(
+        "gauge", "1 while the last good configuration answers because the one there has errors."
+    ),
     "reload_seconds": Metric("gauge", "How long the latest reload took."),
     "geo_build_timestamp_seconds": Metric(
         "gauge", "When the database in use was built, in Unix time.", ("database",)
@@ -133,7 +167,9 @@ class Metrics:
         return self._pieces(), CONTENT_TYPE_LATEST
 
     def _pieces(self) -> Iterator[bytes]:
-        values: dict[str, dict[tuple[str, ...], float]] = {name: {} for name in TABLE}
+        values: dict[str, dict[tuple[str, ...], float]] = {
+            name: {(value,): 0.0 for value in metric.values} for name, metric in TABLE.items()
+        }
         for count, sample in enumerate(chain.from_iterable(supply() for supply in self._samples)):
             of_name = values[sample.name]
             of_name[sample.labels] = of_name.get(sample.labels, 0) + sample.value

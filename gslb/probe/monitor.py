@@ -45,7 +45,8 @@ class Monitor:
 
     `publish` is called in the loop with the targets whose state or `flip_s` changed.
     `probes` counts by (check, ending): "error" is our own fault and changes no trail.
-    `seconds` by check: how long probes took; `lateness`: behind schedule.
+    `seconds` by check: how long probes took; `lateness`: behind schedule; `waits` counts the
+    probes that were due and got a place only when another ended (`probe.concurrency`).
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Monitor:
         self.probes: Counter[tuple[str, Ending]] = Counter()
         self.seconds: defaultdict[str, Tally] = defaultdict(Tally)
         self.lateness = Tally()
+        self.waits = 0
         self._publish = publish
         self._settings = settings
         self._clock = clock
@@ -221,7 +223,10 @@ class Monitor:
 
     def _end(self, task: asyncio.Task[None]) -> None:
         """A slot is free. Not part of `_run`, which a task cancelled early never enters."""
+        is_full = len(self._running) >= self._settings.concurrency
         del self._running[task]
+        due = self._schedule.next_due()
+        self.waits += is_full and due is not None and due < self._clock()
         self._arm()
 
     def _observe(self, target: Target, result: Result) -> None:

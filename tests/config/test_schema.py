@@ -45,7 +45,8 @@ def test_a_pool_may_have_any_word_as_its_name(tmp_path):
         ("port: 8080", "load: /x", "/checks/web/load: additionalProperties"),
         ("[192.0.2.10]", "[]", "/pools/web-fra/endpoints: minItems"),
         ("[web-fra, web-iad]", "{ fastest: [web-fra] }", "/policies/web: anyOf"),
-        ("geo: {", "server: { cookies: 5 }\ngeo: {", "/server/cookies: const"),
+        ("geo: {", "server: { cookies: 5 }\ngeo: {", "/server/cookies: anyOf"),
+        ("geo: {", "server: { rate_limit: { slip: 101 } }\ngeo: {", "/server/rate_limit: anyOf"),
     ],
 )
 def test_a_mistake_is_seen_while_it_is_typed(tmp_path, old, new, place):

@@ -748,9 +748,6 @@ def test_the_line_of_config_md_word_for_word(tmp_path, monkeypatch):
 LATER = [
     ("geo: {", "events: { keep: 90d }\ngeo: {", "events", "1:1"),
     ("geo: {", "server: { explain_to: [127.0.0.1/32] }\ngeo: {", "explain_to", "1:11"),
-    ("geo: {", "server: { cookies: { secret_file: x } }\ngeo: {", "cookies", "1:11"),
-    ("geo: {", "server: { rate_limit: { per_second: 5 } }\ngeo: {", "rate_limit", "1:11"),
-    ("geo: {", "server: { nsid: a }\ngeo: {", "nsid", "1:11"),
     ("geo: {", "server: { engine: native }\ngeo: {", "native", "1:19"),
     ("geo: {", "control: { tokens: {} }\ngeo: {", "tokens", "1:12"),
     ("geo: {", "control: { tls: {} }\ngeo: {", "tls", "1:12"),

@@ -23,7 +23,15 @@ from gslb.core.policy import (
     Weighted,
     walk,
 )
-from gslb.core.setting import GeoSettings, Limits, ProbeSettings, Settings, TcpLimits
+from gslb.core.setting import (
+    Cookies,
+    GeoSettings,
+    Limits,
+    ProbeSettings,
+    RateLimit,
+    Settings,
+    TcpLimits,
+)
 
 from yamlcase import SMALL, edited, example, read, said, write
 
@@ -45,7 +53,7 @@ def config(tmp_path):
     (tmp_path / "zones" / "gslb.example.com.zone").write_text(zone, "utf-8")
     reading = read_configuration(path)
     assert reading.problems == ()
-    assert reading.files == (path, str(tmp_path / "zones"))
+    assert reading.zones == str(tmp_path / "zones")
     return reading.config
 
 
@@ -276,7 +284,11 @@ def test_every_key_of_an_http_check(tmp_path):
 
 def test_a_file_that_says_little_has_the_defaults(tmp_path):
     config = config_of(tmp_path, "server:\npools:\ntests:\ndefaults: { checks: }\n", "")
-    assert config.settings == Settings(state=str(tmp_path / "state"))
+    assert config.settings == Settings(
+        state=str(tmp_path / "state"),
+        cookies=Cookies(str(tmp_path / "state" / "cookies")),
+        rate_limit=RateLimit(200, 2, (), False),
+    )
     assert (config.pools, config.policies, config.tests) == ((), {}, ())
 
 
@@ -291,11 +303,14 @@ server:
   at: [50, 8]
   ecs_from: [192.0.2.0/24, "2001:db8::/32"]
   udp_size: 1400
-  cookies: off
-  rate_limit: off
+  nsid: "fra é"
+  cookies: { secret_file: secret/cookies }
+  rate_limit: { per_second: 5, slip: 0, exempt: [192.0.2.1, "2001:db8::/48"], log_only: true }
   tcp: { connections: 1, per_source: 2, idle: 3s, message: 4s, pipeline: 5 }
-  limits: { rrset: 1000, types_per_name: 20, cname_chain: 3, additional: 0 }
-control: { listen: "[::1]:8053", hosts: [gslb.example.com] }
+  limits:
+    { rrset: 1000, types_per_name: 20, cname_chain: 3, additional: 0, zone: 7, udp_batch: 8,
+      log_lines: 9 }
+control: { listen: "[::1]:8053", hosts: [gslb.example.com], max_body: 1KiB }
 geo:
   city: geo/city.mmdb
   asn: /srv/asn.mmdb
@@ -314,11 +329,15 @@ probe: { allow: [127.0.0.0/8, "::1"], concurrency: 7, settle: 0s, state_max_age:
         engine="python",
         state="/var/lib/gslb",
         ecs_from=("192.0.2.0/24", "2001:db8::/32"),
+        nsid="fra é".encode(),
         udp_size=1400,
+        cookies=Cookies(str(tmp_path / "secret" / "cookies")),
+        rate_limit=RateLimit(5, 0, ("192.0.2.1/32", "2001:db8::/48"), True),
         tcp=TcpLimits(1, 2, 3.0, 4.0, 5),
-        limits=Limits(1000, 20, 3, 0),
+        limits=Limits(1000, 20, 3, 0, 7, 8, 9),
         control=("::1", 8053),
         control_hosts=("gslb.example.com",),
+        max_body=1024,
         geo=GeoSettings(str(tmp_path / "geo/city.mmdb"), "/srv/asn.mmdb", (20, 48), 2**30),
         probe=ProbeSettings(("127.0.0.0/8", "::1/128"), 7, 0.0, 3600.0),
     )
@@ -383,7 +402,7 @@ def test_problems_name_the_files_as_they_were_named(tmp_path, monkeypatch):
     reading = read_configuration(f"{tmp_path.name}/gslb.yaml")
     files = {problem.where.file for problem in reading.problems}
     assert f"{tmp_path.name}/zones/gslb.example.com.zone" in files
-    assert reading.files == (f"{tmp_path.name}/gslb.yaml", str(tmp_path / "zones"))
+    assert reading.zones == str(tmp_path / "zones")
     monkeypatch.chdir(tmp_path)
     files = {problem.where.file for problem in read_configuration("gslb.yaml").problems}
     assert "zones/gslb.example.com.zone" in files
@@ -427,6 +446,27 @@ def test_the_same_files_give_equal_values(tmp_path):
         second.pools,
         second.clients,
     )
+
+
+@pytest.mark.parametrize("written", ["cookies:", "cookies: {}", "rate_limit:", "rate_limit: {}"])
+def test_an_empty_section_that_may_be_off_has_the_defaults(tmp_path, written):
+    config = config_of(tmp_path, f"server: {{ {written} }}\n", "")
+    assert config.settings.cookies == Cookies(str(tmp_path / "state" / "cookies"))
+    assert config.settings.rate_limit == RateLimit()
+
+
+def test_cookies_and_the_rate_limit_are_off_when_the_file_says_so(tmp_path):
+    settings = config_of(tmp_path, "server: { cookies: off, rate_limit: off }\n", "").settings
+    assert (settings.cookies, settings.rate_limit) == (None, None)
+
+
+def test_the_secret_file_is_in_the_state_folder_unless_it_is_set(tmp_path):
+    settings = config_of(tmp_path, "server: { state: var }\n", "").settings
+    assert settings.cookies == Cookies(str(tmp_path / "var" / "cookies"))
+    settings = config_of(
+        tmp_path, "server: { state: var, cookies: { secret_file: x } }\n", ""
+    ).settings
+    assert settings.cookies == Cookies(str(tmp_path / "x"))
 
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"

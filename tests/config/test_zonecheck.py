@@ -177,6 +177,11 @@ def test_too_many_records_and_types_are_told_at_the_first_beyond_the_limit(check
     assert (line, "3 types, over 2" in said) == (8, True)
 
 
+def test_two_dnames_at_a_name_are_one_too_many(check):
+    said = check("d DNAME x.test.\nd DNAME y.test.\n")
+    assert [line for line, severity, _ in said if severity == "error"] == [7]
+
+
 def test_an_rrset_that_fits_no_message_is_told(check):
     text = "".join(f"t TXT {(' ' + 'x' * 255) * 3} {n}\n" for n in range(90))
     ((line, _, said),) = check(text)

@@ -236,6 +236,20 @@ def test_a_folder_that_is_missing_or_empty_is_an_error(tmp_path):
     assert (problem.where.file, problem.severity) == (str(tmp_path), "error")
 
 
+def test_a_zone_of_too_many_records_is_told_where_they_became_too_many(tmp_path):
+    (tmp_path / "a.test.zone").write_text(HEAD + "$INCLUDE more\nz A 192.0.2.9\n")
+    (tmp_path / "more").write_text("$GENERATE 1-3 x$ A 192.0.2.$\ny A 192.0.2.8\n")
+    assert read_zones(str(tmp_path), Limits(zone=9), "zones").problems == ()
+    folder = read_zones(str(tmp_path), Limits(zone=7), "zones")
+    assert folder.zones == ()
+    (problem,) = folder.problems
+    assert str(problem) == (
+        "zones/more:2: error: more than 7 records in one zone; "
+        "take some away, or raise server.limits.zone"
+    )
+    assert problem.cap == "zone"
+
+
 def test_a_file_of_errors_stops_at_a_thousand(load):
     folder = load(a_test_zone=HEAD + "x FOO\n" * 5000)
     assert len(folder.problems) == 1001

@@ -39,6 +39,14 @@ def test_strangers_leave_places_for_loopback():
     assert not gate.enter("127.0.0.2"), "64 are 64"
 
 
+def test_who_finds_no_place_is_counted():
+    gate = Gate()
+    entered(gate, ["192.0.2.1"] * (PER_SOURCE + 2))
+    assert gate.refused == 2
+    entered(gate, [f"198.51.100.{n}" for n in range(MAX_CONNECTIONS)])
+    assert gate.refused == 2 + PER_SOURCE + KEPT_FOR_LOOPBACK
+
+
 def test_who_leaves_makes_room():
     gate = Gate()
     entered(gate, ["192.0.2.1"] * 8)
@@ -65,4 +73,5 @@ def test_after_everybody_left_the_gate_is_as_new(moves):
         assert len(inside) <= MAX_CONNECTIONS
     for address in inside:
         gate.leave(address)
+    gate.refused = 0
     assert vars(gate) == vars(Gate())

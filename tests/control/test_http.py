@@ -135,6 +135,14 @@ async def test_errors_are_problem_documents():
         assert_problem(await get(address, "/healthz", data=b"x" * 70_000), 413)
 
 
+async def test_a_body_of_unknown_length_is_not_waited_for():
+    async def parts():
+        yield b"x"
+
+    async with running() as address:
+        assert "how long" in assert_problem(await get(address, "/healthz", data=parts()), 411)
+
+
 async def test_a_defect_is_logged_once_and_answered(caplog):
     def fail():
         raise RuntimeError("a bug")

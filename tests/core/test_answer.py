@@ -97,6 +97,15 @@ def test_a_long_chain_is_cut_and_the_resolver_goes_on() -> None:
     assert owners(ask("c8", rr.TXT)) == [None, "c9", "c10", "c11", "c12"]
 
 
+def test_an_answer_says_which_cap_has_cut_it() -> None:
+    assert ask("c0", rr.TXT).cut == ("cname_chain",)
+    assert ask("c8", rr.TXT).cut == ()
+    assert ask("any.odd").cut == ()  # a loop ends by itself
+    key = from_text(f"mx.{APEX}")
+    assert lookup(ONE, key, rr.MX, names=0).cut == ("additional",)
+    assert lookup(ONE, key, rr.MX, names=1).cut == ()
+
+
 @pytest.mark.parametrize("zones", [ONE, BOTH])
 def test_ds_behind_an_alias_to_a_cut_is_the_parents(zones: dict[bytes, Zone]) -> None:
     assert owners(ask("tochild", rr.DS, zones)) == [None, "child"]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from gslb.observe.log import ERROR, WARNING, configure, counts, event
+from gslb.observe.log import ERROR, WARNING, caps, configure, counts, event, limit
 
 STAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 
@@ -134,6 +134,28 @@ def test_a_kind_is_capped_and_what_was_left_out_is_counted(stream):
         "info flap number=13",
         "info flap number=14",
     ]
+
+
+def test_what_an_operator_asked_for_is_told_whole(stream):
+    configure("text", stream, lines_per_s=1, clock=lambda: 0.0)
+    for number in range(20):
+        event("problem", number=number)
+    event("reload_failed")
+    event("reload_failed")
+    assert len(lines(stream)) == 22
+
+
+def test_the_cap_can_be_changed_and_counts_what_it_left_out(stream):
+    configure("text", stream, lines_per_s=1, clock=lambda: 0.0)
+    before = caps["cap", "log_lines"]
+    for number in range(3):
+        event("flip", number=number)
+    assert caps["cap", "log_lines"] == before + 2
+    limit(2)
+    for number in range(3):
+        event("flop", number=number)
+    assert caps["cap", "log_lines"] == before + 3
+    assert lines(stream) == ["info flip number=0", "info flop number=0", "info flop number=1"]
 
 
 def test_records_of_others_are_capped_by_where_they_come_from(stream):

@@ -4,7 +4,16 @@ import shutil
 import subprocess
 
 import pytest
-from gslb.observe.metrics import TABLE, Duration, Metrics, Sample, from_counts
+from gslb.observe.metrics import (
+    CAPS,
+    COOKIE_RESULTS,
+    RRL_ACTIONS,
+    TABLE,
+    Duration,
+    Metrics,
+    Sample,
+    from_counts,
+)
 
 
 def whole(metrics: Metrics) -> bytes:
@@ -14,11 +23,13 @@ def whole(metrics: Metrics) -> bytes:
 
 
 def page(*values: Sample | Duration) -> list[str]:
-    """The lines of ours on a page, without the comments."""
+    """The lines of ours on a page, without the comments and what stands on every page."""
     samples = [value for value in values if isinstance(value, Sample)]
     durations = [value for value in values if isinstance(value, Duration)]
     body = whole(Metrics([lambda: samples], [lambda: durations]))
-    return [line for line in body.decode().splitlines() if line.startswith("gslb_")]
+    idle = whole(Metrics([])).splitlines()
+    lines = [line for line in body.splitlines() if line not in idle]
+    return [line.decode() for line in lines if line.startswith(b"gslb_")]
 
 
 def test_counts_of_an_engine_become_samples():
@@ -27,6 +38,18 @@ def test_counts_of_an_engine_become_samples():
         'gslb_queries_total{family="4",transport="udp"} 7.0',
         "gslb_truncated_total 1.0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "values"),
+    [("cap", "cap", CAPS), ("rrl", "action", RRL_ACTIONS), ("cookies", "result", COOKIE_RESULTS)],
+)
+def test_what_has_not_happened_yet_is_there_as_0(name, label, values):
+    samples = from_counts({(name, values[1]): 3})
+    lines = whole(Metrics([lambda: samples])).decode().splitlines()
+    for value in values:
+        expected = 3.0 if value == values[1] else 0.0
+        assert f'gslb_{name}_total{{{label}="{value}"}} {expected}' in lines
 
 
 def test_a_gauge_keeps_its_name():

@@ -208,6 +208,7 @@ async def test_no_more_probes_run_at_once_than_allowed_and_a_stuck_one_costs_its
         await audience.until(target, State.UP)
     assert not settling.done()
     assert most <= 2
+    assert monitor.waits > 0
     assert monitor.health([stuck])[stuck].state is State.UNKNOWN
     settling.cancel()
     await monitor.stop()
