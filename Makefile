@@ -12,7 +12,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test check static fmt bench clean
+.PHONY: help lab test check static fmt bench fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' $(MAKEFILE_LIST) | \
@@ -40,8 +40,11 @@ fmt: $(VENV)/.dev ## put the code into its standard form
 bench: $(VENV)/.dev ## side by side with the peers installed here; ARGS="--quick" for a first look
 	@$(BIN)/python -m bench $(ARGS)
 
+fuzz: $(VENV)/.dev ## a million packets, thousands of zones, guided fuzzing; ARGS="--seconds 600"
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
+
 clean: ## remove the virtual environment and every cache
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps say what the environment holds; they are older than a changed pyproject.toml.

@@ -112,17 +112,28 @@ def serve(
         typer.Option(help="The engine that answers, instead of server.engine."),
     ] = None,
     log: Annotated[Literal["text", "json"], typer.Option(help="How log lines look.")] = "text",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Errors refuse the start, whatever was served before.")
+    ] = False,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Take over from the running server of server.state."),
+    ] = False,
 ) -> None:
     """Serve DNS in the foreground.
 
     Prints one line when ready. SIGHUP reloads; SIGTERM or Ctrl-C stops.
+    With errors in the configuration, the last good one is served (unless --strict).
 
     \b
-    Example: gslb serve -c gslb.yaml
+    Examples:
+      gslb serve -c gslb.yaml
+      gslb serve -c gslb.yaml --replace
     """
     from gslb.app.serve import serve as serve_until_stopped
 
-    raise typer.Exit(serve_until_stopped(find_configuration(config), engine, log))
+    path = find_configuration(config)
+    raise typer.Exit(serve_until_stopped(path, engine, log, strict, replace))
 
 
 @app.command()

@@ -36,7 +36,7 @@ def read_settings(named: str | None) -> Settings:
     path, report = find_configuration(named), Report()
     root = read_document(path, report)
     if root is not None:
-        settings = setting.read_settings(root, str(Path(path).parent), report)
+        settings = setting.read_settings(root, str(Path(path).parent), report, needs_secrets=False)
         if not report.failed:
             return settings
     raise ConfigError(report.problems())

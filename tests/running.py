@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 
 import dns.edns
 import dns.message
@@ -32,7 +37,10 @@ txt     TXT   "hello"
 """
 
 CONFIG = """\
-server: {{ listen: ["127.0.0.1:{dns}", "[::1]:{dns}"], state: ./state }}
+server:
+  listen: ["127.0.0.1:{dns}", "[::1]:{dns}"]
+  state: ./state
+  rate_limit: off  # all clients of a test are one network
 control: {{ listen: "127.0.0.1:{control}" }}
 zones: zones/
 probe: {{ allow: [127.0.0.0/8] }}
@@ -59,16 +67,20 @@ tests:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has at the moment, on all loopback addresses of the tests."""
-    socks = []
-    for _ in range(count):
-        sock = socket.socket()
-        sock.bind(("", 0))
-        socks.append(sock)
-    ports = [sock.getsockname()[1] for sock in socks]
-    for sock in socks:
-        sock.close()
-    return ports
+    """Ports that nobody has, below those that Linux gives to clients: the tests have many."""
+    found: list[int] = []
+    draw = SystemRandom()
+    while len(found) < count:
+        port = draw.randrange(20001, 32768)
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(socket.AF_INET6, kind) as sock:
+                    sock.bind(("::", port))  # of both families
+        except OSError:
+            continue
+        if port not in found:
+            found.append(port)
+    return found
 
 
 @dataclass
@@ -144,6 +156,23 @@ class Running:
         assert self.process is not None
         os.kill(self.process.pid, number)
 
+    def kill(self) -> None:
+        """SIGKILL; the endpoints stay open."""
+        self.signal(signal.SIGKILL)
+        self._ended()
+
+    def stop_process(self) -> int:
+        """SIGTERM; the exit status. The endpoints stay open."""
+        self.signal(signal.SIGTERM)
+        return self._ended()
+
+    def _ended(self) -> int:
+        assert self.process is not None
+        status = self.process.wait(20)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         assert self.process is not None
@@ -212,3 +241,71 @@ def wait_for(
         assert time.monotonic() - started < seconds, complaint()
         time.sleep(0.01)
     return time.monotonic() - started
+
+
+class Client:
+    """Asks over UDP, at a steady rate and from several ports, and counts every query."""
+
+    PORTS = 16
+
+    def __init__(self, port: int, name: str = "www", rrtype: str = "A", per_s: int = 1000) -> None:
+        query = dns.message.make_query(f"{name}.gslb.example.com.", rrtype, use_edns=0)
+        self._packet = query.to_wire()[2:]
+        self._pause_s = 1 / per_s
+        self._sockets = [
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(self.PORTS)
+        ]
+        for sock in self._sockets:
+            sock.connect(("127.0.0.1", port))
+            sock.setblocking(False)
+        self._waiting: dict[int, float] = {}
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.asked = 0
+        self.lost = 0
+        self.slowest_s = 0.0
+        self.replies: Counter[bytes] = Counter()  # without their ids
+
+    def __enter__(self) -> Client:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Waits for what is still out; what never comes is lost."""
+        self._done.set()
+        self._thread.join()
+        for sock in self._sockets:
+            sock.close()
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._done.is_set():
+            self._send()
+            due += self._pause_s
+            self._receive(max(0.0, due - time.monotonic()))
+        ends = time.monotonic() + 10
+        while self._waiting and time.monotonic() < ends:
+            self._receive(0.1)
+        self.lost += len(self._waiting)
+
+    def _send(self) -> None:
+        number = self.asked % 65536
+        self.lost += number in self._waiting  # for a whole round of ids
+        self.asked += 1
+        self._waiting[number] = time.monotonic()
+        with suppress(OSError):  # refused: an earlier reply's ICMP error; this query is not sent
+            self._sockets[number % self.PORTS].send(number.to_bytes(2, "big") + self._packet)
+
+    def _receive(self, seconds: float) -> None:
+        ready, _, _ = select.select(self._sockets, [], [], seconds)
+        for sock in ready:
+            with suppress(OSError):
+                reply = sock.recv(4096)
+                sent = self._waiting.pop(int.from_bytes(reply[:2], "big"), None)
+                if sent is not None:
+                    self.slowest_s = max(self.slowest_s, time.monotonic() - sent)
+                    self.replies[reply[2:]] += 1
+
+    def messages(self) -> list[dns.message.Message]:
+        """Every different reply."""
+        return [dns.message.from_wire(b"\0\0" + reply) for reply in self.replies]

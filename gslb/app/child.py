@@ -16,7 +16,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from gslb.app.loaded import Loaded
@@ -25,7 +25,8 @@ from gslb.errors import ConfigError, Problem, Where
 
 NICENESS = 10
 A_PART = 200  # objects that are unpacked without a pause
-_LOAD, _REMAP, _STARTING = "load", "remap", "starting"
+_LOAD, _REMAP, _RECOVER = "load", "remap", "recover"
+_NOTHING = "-"  # no parcel: at a start nothing runs that could be compared with
 
 _log = logging.getLogger(__name__)
 
@@ -42,9 +43,19 @@ class Delivery:
         os.close(self.parcel)
 
 
-async def load_in_child(path: str, starting: bool) -> Delivery:
-    """`load` in a child. Raises ConfigError."""
-    return await _run(path, (_LOAD, path, _STARTING if starting else "running"), ())
+async def load_in_child(path: str, running: int | None = None) -> Delivery:
+    """`load` in a child; `running` is the parcel of what runs, None at a start.
+
+    What is good is copied for a start that finds something else. Raises ConfigError.
+    """
+    if running is None:
+        return await _run(path, (_LOAD, path, _NOTHING), ())
+    return await _run(path, (_LOAD, path, str(running)), (running,))
+
+
+async def recover_in_child(path: str) -> Delivery:
+    """The last good configuration. Raises ConfigError, without problems if there is none."""
+    return await _run(path, (_RECOVER, path, _NOTHING), ())
 
 
 async def remap_in_child(path: str, parcel: int) -> Delivery:
@@ -138,26 +149,44 @@ def _failed(path: str, what: str, hint: str) -> ConfigError:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The child: file descriptor of the parcel, then `load PATH WHEN` or `remap PATH FD`."""
-    # Here, so that the process that answers does without what reads files.
-    from gslb.app.load import load, remap
-
-    parcel, what, path, extra = int(arguments[0]), *arguments[1:4]
-    if extra != _STARTING:
-        os.nice(NICENESS)
+    """The child: file descriptor of the parcel, what to do, PATH, and the parcel that runs."""
+    parcel, what, path = int(arguments[0]), *arguments[1:3]
+    running: Loaded | None = None
     try:
-        if what == _REMAP:
-            *_, previous = unpack(int(extra))
-            assert isinstance(previous, Loaded), "only a Loaded is remapped"
-            loaded = remap(previous)
-        else:
-            loaded = load(path, starting=extra == _STARTING)
+        if arguments[3] != _NOTHING:
+            os.nice(NICENESS)
+            *_, previous = unpack(int(arguments[3]))
+            assert isinstance(previous, Loaded), "only a Loaded runs"
+            running = previous
+        loaded = _obey(what, path, running)
         pack(loaded, parcel, _parts(loaded))
     except ConfigError as error:
         pack(error.problems, parcel)
     except Exception:
         pack(traceback.format_exc(), parcel)
     return 0
+
+
+def _obey(what: str, path: str, running: Loaded | None) -> Loaded:
+    # Here, so that the process that answers does without what reads files.
+    from gslb.app import lastgood
+    from gslb.app.load import load, remap
+    from gslb.app.secret import furnish
+    from gslb.app.serial import compare_serials
+
+    if what == _REMAP:
+        assert running is not None, "what runs is remapped"
+        return remap(running)
+    if what == _RECOVER:
+        copy = lastgood.find(path)
+        if copy is None:
+            raise ConfigError(())
+        return furnish(load(path, starting=True, copy=copy), None)
+    loaded = furnish(
+        load(path, starting=running is None), None if running is None else running.plan
+    )
+    stale = compare_serials(loaded.zones, running.plan, loaded.plan) if running else ()
+    return replace(loaded, read=(*loaded.read, *stale, *lastgood.keep(path, loaded)))
 
 
 def _parts(loaded: Loaded) -> Iterator[Sequence[object]]:

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from gslb.app.server import Server
 from gslb.core.health import State, standing
 from gslb.core.policy import FAMILIES
-from gslb.observe.log import counts
+from gslb.observe.log import caps, counts
 from gslb.observe.metrics import Duration, Sample, from_counts
 
 # The events there are (control.md): named here, so that each is 0 before its first time.
@@ -21,6 +21,7 @@ KINDS = (
     "stop",
     "reload",
     "reload_failed",
+    "last_good",
     "geo_update",
     "geo_refused",
     "transition",
@@ -34,8 +35,13 @@ def samples(server: Server) -> Iterator[Sample]:
     yield from from_counts(server.engine.stats())
     if server.listeners is not None:
         yield from from_counts(server.listeners.stats())
+    yield from from_counts(caps.copy())
+    if server.control is not None:
+        yield from from_counts(server.control.stats())
+    yield Sample("cap", ("probe_concurrency",), server.monitor.waits)
     yield Sample("world_generation", (), server.world.generation)
     yield Sample("build_info", (version("gslb"), server.engine.name), 1)
+    yield Sample("config_last_good", (), server.is_recovered)
     yield Sample("reload_seconds", (), server.reload_s)
     # Copies: whoever reads this may pause in between.
     for result, count in tuple(server.reloads.items()):

@@ -7,12 +7,15 @@ whole Plan, or a ConfigError with every problem.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 from gslb.app.loaded import Loaded
-from gslb.config.reader import read_configuration
+from gslb.config.document import LARGEST
+from gslb.config.reader import Copy, read_configuration
+from gslb.config.zonesource import digest
 from gslb.core.selftest import run_tests
 from gslb.core.target import targets_of
 from gslb.core.world import ConfigTest, Configuration, Plan
@@ -26,18 +29,34 @@ Progress = Callable[[str], None]
 TEST: Final = "test"  # the subject of the problem of a test that fails
 
 
-def load(path: str, starting: bool = False, progress: Progress | None = None) -> Loaded:
+def load(
+    path: str,
+    starting: bool = False,
+    progress: Progress | None = None,
+    copy: Copy | None = None,
+) -> Loaded:
     """Loads gslb.yaml at `path` and everything it names.
 
     `starting`: failing `tests:` and a missing or broken database are warnings then, because
-    an answer is better than none (config.md). Raises ConfigError.
+    an answer is better than none (config.md). `copy`: what is read instead. Raises ConfigError.
     """
     tell = progress or (lambda _: None)
     tell(f"reading {path}")
-    reading = read_configuration(path)
+    before = _digest_of(path)  # before: what is written meanwhile is not what was read
+    reading = read_configuration(path, copy)
     if reading.config is None:
         raise ConfigError(reading.problems)
-    return _compile(reading.config, reading.problems, lambda _: starting, tell)
+    loaded = _compile(reading.config, reading.problems, lambda _: starting, tell)
+    return replace(loaded, zones=reading.zones, files={path: before, **reading.digests})
+
+
+def _digest_of(path: str) -> bytes:
+    """The digest of a file; of one that cannot be read, nobody's."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            return digest(file.read(LARGEST))
+    except (OSError, ValueError):
+        return b""
 
 
 def remap(previous: Loaded) -> Loaded:
@@ -46,12 +65,13 @@ def remap(previous: Loaded) -> Loaded:
     A database that was missing before keeps no other one out.
     """
     known = {replace(problem, severity="error") for problem in previous.late}
-    return _compile(
+    loaded = _compile(
         previous.plan.config,
         previous.read,
         lambda problem: problem in known and problem.subject != TEST,
         lambda _: None,
     )
+    return replace(loaded, zones=previous.zones, files=previous.files)
 
 
 def _compile(

@@ -6,7 +6,8 @@ one over without the packages that read files (pydantic, PyYAML, dnspython).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from gslb.core.world import Plan
 from gslb.errors import Problem
@@ -18,12 +19,15 @@ class Loaded:
     """A plan, and a watch over the databases it used.
 
     What the operator may want to mend: `read` in the files, `late` in databases and tests.
+    `files` are gslb.yaml and what was read in the folder `zones`, with their digests.
     """
 
     plan: Plan
     read: tuple[Problem, ...]
     late: tuple[Problem, ...]
     watch: Watch
+    zones: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:

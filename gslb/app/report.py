@@ -6,9 +6,11 @@ a line says what it is about, and is bounded however much has changed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from gslb.app.loaded import Loaded
 from gslb.core.check import Check
 from gslb.core.health import State
 from gslb.core.policy import Family
@@ -16,7 +18,7 @@ from gslb.core.setting import Settings
 from gslb.core.trail import Transition
 from gslb.core.world import MapInfo, Plan
 from gslb.errors import Problem, Where
-from gslb.observe.log import ERROR, WARNING, event
+from gslb.observe.log import ERROR, WARNING, caps, event
 from gslb.wire.name import to_text
 
 MOST_CHANGES = 10  # zones that a line names
@@ -28,6 +30,8 @@ def report(problems: Iterable[Problem], known: Iterable[Problem] = ()) -> None:
         if problem not in known:
             level = ERROR if problem.severity == "error" else WARNING
             event("problem", level=level, text=str(problem))
+            if problem.cap:
+                caps["cap", problem.cap] += 1
 
 
 def reason_of(change: Transition, check: Check) -> str:
@@ -78,6 +82,24 @@ def unchangeable(path: str, opened: Settings, wanted: Settings) -> tuple[Problem
         Problem(Where(path), key, "is as it was at the start", "restart to change it", "warning")
         for key, (now, then) in pairs.items()
         if now != then
+    )
+
+
+def tell_last_good(path: str, loaded: Loaded, errors: int) -> None:
+    """The configuration has errors, and an earlier one is served instead."""
+    folder = os.path.dirname(loaded.zones)
+    try:
+        copied = f"{datetime.fromtimestamp(os.stat(folder).st_mtime, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (OSError, OverflowError, ValueError):
+        copied = "unknown"
+    event(
+        "last_good",
+        level=ERROR,
+        config=path,
+        errors=errors,
+        serves=folder,
+        copied=copied,
+        hint="these answers are of the last good configuration; mend the new one and reload",
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from gslb.app.child import Delivery, load_in_child, remap_in_child
 from gslb.app.notify import keep_alive, notify, notify_reloading
 from gslb.app.question import Question, explain_question
 from gslb.app.report import difference, reason_of, report, tell_fallback, unchangeable
+from gslb.app.succession import claim
 from gslb.control.http import Control
 from gslb.core.check import Target
 from gslb.core.explain import Explanation
@@ -29,10 +31,11 @@ from gslb.core.setting import Listen
 from gslb.core.target import with_verdicts
 from gslb.core.trail import TargetHealth
 from gslb.core.world import Plan, World
-from gslb.errors import ConfigError
+from gslb.errors import ConfigError, Problem
 from gslb.geo.database import open_maps
 from gslb.geo.locate import Locator
 from gslb.observe.log import ERROR, INFO, WARNING, event
+from gslb.observe.log import limit as limit_log
 from gslb.probe.monitor import Monitor
 from gslb.serve.listen import Listeners
 from gslb.serve.python import PythonEngine
@@ -50,18 +53,25 @@ _log = logging.getLogger(__name__)
 class Server:
     """Owns the World. Make it, `start` it, `stop` it; everything runs in one event loop."""
 
-    def __init__(self, path: str, delivery: Delivery, wanted: asyncio.Event) -> None:
-        """`wanted` asks for a reload whenever it is set; several at once are one."""
+    def __init__(
+        self, path: str, delivery: Delivery, wanted: asyncio.Event, is_recovered: bool = False
+    ) -> None:
+        """`wanted` asks for a reload whenever it is set; several at once are one.
+
+        `is_recovered`: the plan is that of the last good configuration, not of `path`.
+        """
         self.path = path
         self.reloads: Counter[str] = Counter(ok=0, failed=0)
         self.transitions: Counter[tuple[str, str]] = Counter()
         self.reload_s = 0.0
         self.ready = False
+        self.is_recovered = is_recovered
         self._delivery = delivery
         plan = delivery.loaded.plan
         self.world = World(plan, all_unknown(plan.config.pools), 1)
         self.engine = PythonEngine(self.world, tell=tell_fallback)
         self.monitor = Monitor(self._hear, plan.config.settings.probe)
+        limit_log(plan.config.settings.limits.log_lines)
         self.listeners: Listeners | None = None
         self.control: Control | None = None
         self.control_address: Listen | None = None
@@ -70,6 +80,7 @@ class Server:
         self._maps, _ = open_maps(plan.config.settings.geo)
         self._locator: Locator | None = None  # made when somebody asks
         self._jobs = asyncio.Lock()
+        self._claimed: int | None = None  # the lock on state/pid
         self._wanted = wanted
         self._tasks: list[asyncio.Task[None]] = []
         self._told: dict[Target, float] = {}
@@ -87,7 +98,8 @@ class Server:
     def start(self, listeners: Listeners) -> None:
         """Answers from now on."""
         self.listeners = listeners
-        listeners.start(self.engine, self.world.plan.config.settings.tcp)
+        settings = self.world.plan.config.settings
+        listeners.start(self.engine, settings.tcp, settings.limits.udp_batch)
         self._tasks = [
             asyncio.create_task(self._reload_when_wanted()),
             asyncio.create_task(self._watch_maps()),
@@ -100,6 +112,11 @@ class Server:
         gc.freeze()
         self.ready = True
 
+    def claim(self, state: str) -> tuple[Problem, ...]:
+        """The state directory is this server's, for as long as it runs; a warning if it is not."""
+        self._claimed, problems = claim(state)
+        return problems
+
     async def stop(self) -> None:
         """Answers what was received, then closes everything."""
         self.ready = False
@@ -111,6 +128,8 @@ class Server:
         await self.monitor.stop()
         if self.control is not None:
             await self.control.stop()
+        if self._claimed is not None:
+            os.close(self._claimed)
         self._delivery.close()
 
     # ---- health -----------------------------------------------------------------------
@@ -177,7 +196,7 @@ class Server:
                 await self.replace("geo_update", self._remap, files=",".join(changed))
 
     async def _load(self) -> Delivery:
-        return await load_in_child(self.path, starting=False)
+        return await load_in_child(self.path, self._delivery.parcel)
 
     async def _remap(self) -> Delivery:
         return await remap_in_child(self.path, self._delivery.parcel)
@@ -208,6 +227,9 @@ class Server:
             if kind == "reload":
                 self.reload_s = took_s
                 self.reloads["ok"] += 1
+                if self.is_recovered:
+                    self.is_recovered = False
+                    about["instead_of"] = "the last good configuration"
             event(
                 kind,
                 level=INFO,
@@ -219,7 +241,8 @@ class Server:
     def _refuse(self, kind: Kind, about: Mapping[str, str], errors: int) -> None:
         if kind == "reload":
             self.reloads["failed"] += 1
-        event(REFUSED[kind], level=ERROR, **about, errors=errors, kept="the old state")
+        kept = "the last good configuration" if self.is_recovered else "the old state"
+        event(REFUSED[kind], level=ERROR, **about, errors=errors, kept=kept)
 
     async def _take_over(self, kind: Kind, delivery: Delivery) -> None:
         """Everything that takes long in slices; what changes answers, in one turn at the end."""
@@ -234,7 +257,10 @@ class Server:
             self._told = {target: at for target, at in self._told.items() if target in plan.targets}
             health = await self._survey(plan)
             if self.listeners is not None:
-                self.listeners.limit(settings.tcp)
+                self.listeners.limit(settings.tcp, settings.limits.udp_batch)
+            if self.control is not None:
+                self.control.max_body = settings.max_body
+            limit_log(settings.limits.log_lines)
         else:
             health = self.world.health
         self._publish(plan, health)

@@ -81,7 +81,7 @@ def read_configuration(path: str, copy: Copy | None = None) -> Reading:
         return Reading(None, report.problems())
     folder = os.path.dirname(os.path.abspath(path))
     root = _look_at_sections(root, report)
-    settings = read_settings(root, folder, report)
+    settings = read_settings(root, folder, report, needs_secrets=copy is None)
     zones, zones_folder = _read_zones(root, path, copy, settings, report)
     given = [key for key in NOUNS if key in root.entries]
     broken = [key for key in given if as_mapping(root.get(key), key, report) is None]

@@ -32,22 +32,18 @@ LATER_PROBE: Final = frozenset(("witness", "exec"))
 _NONE: Final[frozenset[str]] = frozenset()
 
 
-def read_settings(root: Mapping, folder: str, report: Report) -> Settings:
-    """All settings; where a section is broken, its defaults. `folder` is gslb.yaml's."""
+def read_settings(
+    root: Mapping, folder: str, report: Report, *, needs_secrets: bool = True
+) -> Settings:
+    """All settings; where a section is broken, its defaults. `folder` is gslb.yaml's.
+
+    Without `needs_secrets` a broken secret file is no error: others than a server, and a server in
+    need, do without.
+    """
     server = _read_server(root, report)
-    control = _section(root, "control", report)
-    geo = _section(root, "geo", report)
-    probe = _section(root, "probe", report)
-    _look_at_networks(probe, "probe", "allow", report)
-    control_model = read_flat(ControlModel, control, "control", report, LATER_CONTROL)
-    beside = ("overrides",)
-    geo_model = read_flat(GeoModel, geo.without(*beside), "geo", report, _NONE, beside)
-    probe_model = read_flat(ProbeModel, probe, "probe", report, LATER_PROBE)
-    control_model = control_model or ControlModel()
-    # A mistake is one problem: not one more for every group that needs a database, or for
-    # every endpoint that `allow` would name.
-    geo_model = geo_model or GeoModel(city="unread", asn="unread")
-    probe_model = probe_model or ProbeModel(allow=("0.0.0.0/0", "::/0"))
+    control_table = _section(root, "control", report)
+    control = read_flat(ControlModel, control_table, "control", report, LATER_CONTROL)
+    control = control or ControlModel()
     return Settings(
         listen=server.listen,
         engine=server.engine,
@@ -71,24 +67,37 @@ def read_settings(root: Mapping, folder: str, report: Report) -> Settings:
             server.limits.udp_batch,
             server.limits.log_lines,
         ),
-        cookies=_read_cookies(server, folder, report),
+        cookies=_read_cookies(server, folder, report, needs_secrets),
         rate_limit=_rate_limit_of(server),
-        control=control_model.listen,
-        control_hosts=control_model.hosts,
-        max_body=control_model.max_body,
-        geo=GeoSettings(
-            city=None if geo_model.city is None else absolute(folder, geo_model.city),
-            asn=None if geo_model.asn is None else absolute(folder, geo_model.asn),
-            max_scope=geo_model.max_scope,
-            table_memory=geo_model.table_memory,
-        ),
-        probe=ProbeSettings(
-            probe_model.allow,
-            probe_model.concurrency,
-            probe_model.settle,
-            probe_model.state_max_age,
-        ),
+        control=control.listen,
+        control_hosts=control.hosts,
+        max_body=control.max_body,
+        geo=_read_geo(_section(root, "geo", report), folder, report),
+        probe=_read_probe(_section(root, "probe", report), report),
     )
+
+
+# A mistake is one problem: not one more for every group that needs a database, or for every
+# endpoint that `allow` would name. So a section that cannot be read has what silences those.
+
+
+def _read_geo(table: Mapping, folder: str, report: Report) -> GeoSettings:
+    beside = ("overrides",)
+    model = read_flat(GeoModel, table.without(*beside), "geo", report, _NONE, beside)
+    model = model or GeoModel(city="unread", asn="unread")
+    return GeoSettings(
+        city=None if model.city is None else absolute(folder, model.city),
+        asn=None if model.asn is None else absolute(folder, model.asn),
+        max_scope=model.max_scope,
+        table_memory=model.table_memory,
+    )
+
+
+def _read_probe(table: Mapping, report: Report) -> ProbeSettings:
+    _look_at_networks(table, "probe", "allow", report)
+    model = read_flat(ProbeModel, table, "probe", report, LATER_PROBE)
+    model = model or ProbeModel(allow=("0.0.0.0/0", "::/0"))
+    return ProbeSettings(model.allow, model.concurrency, model.settle, model.state_max_age)
 
 
 def read_zones_folder(root: Mapping, report: Report) -> str:
@@ -126,14 +135,16 @@ def _read_server(root: Mapping, report: Report) -> ServerModel:
     return model
 
 
-def _read_cookies(server: ServerModel, folder: str, report: Report) -> Cookies | None:
+def _read_cookies(
+    server: ServerModel, folder: str, report: Report, needs_secrets: bool
+) -> Cookies | None:
     """The secrets of the file, which need not be there yet."""
     if server.cookies is None:
         return None
     written = server.cookies.secret_file
     default = os.path.join(server.state, SECRET_FILE)
     path = absolute(folder, default if written is None else written)
-    return Cookies(path, read_secrets(path, report))
+    return Cookies(path, read_secrets(path, report, needed=needs_secrets))
 
 
 def _rate_limit_of(server: ServerModel) -> RateLimit | None:

@@ -119,7 +119,7 @@ def _read_records(packet: bytes, offset: int) -> tuple[Edns | None, Signature | 
                 found, at = opt.parse_opt(packet, start)
             elif rrtype == TSIG:
                 if number != total - 1 or number < before:
-                    raise FormatError("TSIG is not the last record", start)  # RFC 8945 5.1
+                    raise FormatError("TSIG is not the last record", start)  # RFC 8945 5.2
                 signature, at = parse_tsig(packet, start)
             else:
                 at += 10 + (packet[at + 8] << 8 | packet[at + 9])

@@ -168,7 +168,7 @@ def compose_reply(
     """(reply, truncated): the whole body if it fits, else without the optional part, else TC.
 
     A truncated reply has no records but OPT (RFC 2181 section 9). `question` may be empty.
-    `tsig` comes last (RFC 8945 section 5.1), and is left out where it does not fit.
+    `tsig` comes last (RFC 8945 section 5.2), and is left out where it does not fit.
     """
     room = limit - HEADER - len(question) - len(opt) - len(tsig)
     if room < 0:

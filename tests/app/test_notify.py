@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,23 @@ def test_the_watchdog_hears_pings_in_time(running: Running, manager: Manager) ->
     manager.socket.settimeout(10)
     for _ in range(4):
         assert manager.hear(unless="READY=1") == ["WATCHDOG=1"]
+
+
+def test_a_server_that_is_stuck_is_silent_so_that_the_watchdog_ends_it(
+    running: Running, manager: Manager
+) -> None:
+    running.start(NOTIFY_SOCKET=manager.socket.getsockname(), WATCHDOG_USEC="300000")
+    assert manager.hear(unless="READY=1") == ["WATCHDOG=1"]
+    running.signal(signal.SIGSTOP)  # as good as a loop that never comes back
+    manager.socket.settimeout(1)
+    with suppress(TimeoutError):
+        for _ in range(3):  # one may have been under way
+            manager.hear(unless="")
+        pytest.fail("it still says that it is alive")
+    running.signal(signal.SIGCONT)
+    manager.socket.settimeout(30)
+    assert manager.hear(unless="") == ["WATCHDOG=1"]
+    assert running.addresses() == {"127.10.1.1"}
 
 
 @pytest.mark.parametrize(

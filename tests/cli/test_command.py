@@ -119,9 +119,14 @@ def test_serve_gets_its_options(fake):
     fake("gslb.app.serve", serve=lambda *arguments: asked.append(arguments) or 0)
     assert cli.run(["serve", "-c", "a.yaml"]) == 0
     assert cli.run(
-        ["serve", "--config", "b.yaml", "--engine", "python", "--log", "json"]
+        ["serve", "--config", "b.yaml", "--engine", "python", "--log", "json", "--strict"]
     ) == 0  # fmt: skip
-    assert asked == [("a.yaml", None, "text"), ("b.yaml", "python", "json")]
+    assert cli.run(["serve", "-c", "c.yaml", "--replace"]) == 0
+    assert asked == [
+        ("a.yaml", None, "text", False, False),
+        ("b.yaml", "python", "json", True, False),
+        ("c.yaml", None, "text", False, True),
+    ]
 
 
 def test_a_port_in_use_is_one_line(fake, capsys):

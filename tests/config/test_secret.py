@@ -87,10 +87,22 @@ def test_a_file_without_end_is_refused(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_cannot_be_read_is_refused(tmp_path):
+def test_a_file_that_is_for_others_to_read_is_a_warning(tmp_path):
     secrets, report = secrets_of(tmp_path / "cookies", FIRST, 0)
     assert secrets == ()
-    assert "cannot be read: Permission denied" in told(report)[0]
+    assert told(report) == []
+    assert "cannot be read: Permission denied" in told(report, "warning")[0]
+
+
+@pytest.mark.parametrize("content", ["", "nonsense\n", f"{FIRST}\n" * (MAX_SECRETS + 1)])
+def test_where_secrets_are_not_needed_a_broken_file_is_a_warning(tmp_path, content):
+    path = tmp_path / "cookies"
+    path.write_text(content)
+    path.chmod(0o600)
+    report = Report()
+    assert read_secrets(str(path), report, needed=False) == ()
+    assert told(report) == []
+    assert len(told(report, "warning")) == 1
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
