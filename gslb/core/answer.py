@@ -165,7 +165,7 @@ class _Search:
         rrset = _select(node, qtype)
         if rrset is None:
             return self._absent(anchor.name, NOERROR)
-        return self._give(anchor.name, ((None, rrset),), node, rrset)
+        return self._give(anchor.name, ((None, rrset),), key, node, rrset)
 
     def _match(self, key: bytes) -> tuple[Node | None, Node]:
         """(node that holds the data: the name's own or a wildcard's, closest encloser)."""
@@ -233,15 +233,17 @@ class _Search:
                 if rrset is None:
                     return self._absent(anchor, NOERROR, answers)
                 answers.append((target, rrset))
-                return self._give(anchor, tuple(answers), found, rrset)
+                return self._give(anchor, tuple(answers), target, found, rrset)
             answers.append((target, next_alias))
             alias = next_alias
         else:
             return Found(anchor, tuple(answers), cut=(CNAME_CHAIN,))
         return Found(anchor, tuple(answers))
 
-    def _give(self, anchor: bytes, answers: tuple[Owned, ...], node: Node, rrset: RRset) -> Found:
-        """The answers, and addresses of the hosts that the last RRset names.
+    def _give(
+        self, anchor: bytes, answers: tuple[Owned, ...], owner: bytes, node: Node, rrset: RRset
+    ) -> Found:
+        """The answers, and addresses of the hosts that the last RRset names, `owner`'s from `node`.
 
         Those are optional (RFC 2181 section 9). SVCB and HTTPS bring their own type too, and
         mean the name of the service itself by "." (RFC 9460 sections 2.5.2 and 4.1).
@@ -256,16 +258,19 @@ class _Search:
                 own = (each for each in node.rrsets if each.type in _ADDRESSES)
                 found.extend((answers[-1][0], addresses) for addresses in own)
                 continue
-            wanted = _ADDRESSES if target == node.name else types  # no record twice
+            wanted = _ADDRESSES if target == owner else types  # no record twice
             found.extend((target, more) for more in self._addresses(target, wanted))
         is_cut = any(self._addresses(target, types) for target in targets[self.names :])
         return Found(anchor, answers, tuple(found), (ADDITIONAL,) if is_cut else ())
 
     def _addresses(self, target: bytes, types: Set[int] = _ADDRESSES) -> tuple[RRset, ...]:
-        """Static A and AAAA of a name of this zone, glue included; steered ones never are."""
+        """Static A and AAAA of a name of this zone, glue included; steered ones never are.
+
+        What a wildcard gives a host is given too: who asks for it would get the same.
+        """
         if not is_below(target, self.zone.apex):
             return ()
-        node = self.zone.find(target)
+        node, _ = self._match(target)
         if node is None:
             return ()
         return tuple(rrset for rrset in node.rrsets if rrset.type in types)

@@ -144,11 +144,6 @@ def _is_optional_cut(case: Case) -> bool:
     return bool(case.theirs.flags & TC) and required and has_hosts and glue(ours) == glue(whole)
 
 
-def _is_of_wildcard(case: Case, rrset: RRset) -> bool:
-    """The host has its addresses from a wildcard only."""
-    return _exists(case, rrset.owner) is False
-
-
 def _is_part(case: Case, rrset: RRset) -> bool:
     """What may be left out fits in part."""
     return rrset in more(case.whole) and not more(case.ours)
@@ -171,11 +166,22 @@ def _has_apex_ns(case: Case) -> bool:
 def _is_of_apex_ns(case: Case, rrset: RRset) -> bool:
     """An address of a name server of the zone, beside its NS records."""
     named = {name for servers in case.theirs.authority.values() for name in servers.data}
-    nodes = [case.zone.find(name) for name in named] if case.zone is not None else []
-    aliases = [node.get(CNAME) for node in nodes if node is not None]
-    # A name server must not be an alias (RFC 2181 section 10.3); of one that is, NSD adds the target.
-    named |= {alias.rdatas[0].lower() for alias in aliases if alias is not None}
     return _has_apex_ns(case) and rrset.owner in named
+
+
+def _is_of_wildcard(case: Case, rrset: RRset) -> bool:
+    """The host has its addresses from a wildcard only."""
+    return _exists(case, rrset.owner) is False
+
+
+def _is_misnamed(case: Case, rrset: RRset) -> bool:
+    """The records are those that a wildcard gives to another name."""
+    return any(
+        host.owner != rrset.owner
+        and (host.type, host.data) == (rrset.type, rrset.data)
+        and _is_of_wildcard(case, host)
+        for host in (*case.ours.answer.values(), *case.ours.additional.values())
+    )
 
 
 def _is_repeated(case: Case, rrset: RRset) -> bool:
@@ -251,10 +257,11 @@ RULES: Final = (
     Rule("no-room", {"tc"}, _fits_them_just),
 )
 EXTRAS: Final = (
-    Extra("wildcard-host", False, _is_of_wildcard),
     Extra("all-or-none", False, _is_part),
     Extra("partial-glue", True, _is_glue, "NSD"),
     Extra("apex-ns", False, _is_of_apex_ns, "NSD"),
+    Extra("misnamed", False, _is_misnamed),
+    Extra("misnamed", True, _is_of_wildcard),
     Extra("repeated", False, _is_repeated, "Knot"),
     Extra("glue-host", True, _is_delegated, "NSD"),
     Extra("service-host", True, _is_of_service, "NSD"),

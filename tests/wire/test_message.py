@@ -118,3 +118,12 @@ def test_unknown_types_are_written_as_numbers() -> None:
     assert type_text(65280) == "TYPE65280"
     assert type_number("TYPE65536") is None
     assert type_number("nonsense") is None
+
+
+def test_a_cookie_without_a_question_is_no_excuse_for_broken_records() -> None:
+    cookie = OPT[:-2] + b"\0\x0c\0\x0a\0\x08clientco"
+    head = b"\x12\x34\0\0\0\0\0\0\0\0\0"
+    good, lie = parse_query(head + b"\1" + cookie), parse_query(head + b"\2" + cookie)
+    assert good is not None
+    assert lie is not None
+    assert (good.rcode, lie.rcode) == (0, 1)
