@@ -11,11 +11,12 @@ start from there, so databases, secrets and certificates are found; they are not
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -51,8 +52,6 @@ def keep(path: str, loaded: Loaded) -> tuple[Problem, ...]:
         why = str(error)
     else:
         return ()
-    finally:
-        shutil.rmtree(state / _DRAFT, ignore_errors=True)
     what = f"this configuration is not copied there: {why}"
     hint = "a start that finds a broken one would serve an older copy, or nothing"
     return (Problem(Where(str(state / FOLDER)), "server.state", what, hint, "warning"),)
@@ -60,16 +59,67 @@ def keep(path: str, loaded: Loaded) -> tuple[Problem, ...]:
 
 def _keep(path: str, loaded: Loaded, state: Path) -> None:
     draft, place, previous = state / _DRAFT, state / FOLDER, state / _PREVIOUS
+    targets = {source: _target(path, source, loaded.zones) for source in loaded.files}
     state.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(mode=0o700)  # gslb.yaml may be for few eyes
-    _write(draft / "origin", os.fsencode(os.path.abspath(path)))
+    with _locked(state):
+        if _has(place, path, {targets[at]: what for at, what in loaded.files.items()}):
+            return  # most starts: a disk need not be waited for to write the same again
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            draft.mkdir(mode=0o700)  # gslb.yaml may be for few eyes
+            _fill(draft, path, loaded, targets)
+            if place.exists():
+                shutil.rmtree(previous, ignore_errors=True)
+                place.rename(previous)
+            draft.rename(place)
+            _sync(state)
+            shutil.rmtree(previous, ignore_errors=True)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def _locked(state: Path) -> Iterator[None]:
+    """One at a time: the child of a server that was killed may still be at it."""
+    descriptor = os.open(state, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _target(path: str, source: str, zones: str) -> str:
+    """Where in the copy a file has its place."""
+    if source == path:
+        return "gslb.yaml"
+    relative = os.path.relpath(source, zones)
+    if relative.startswith(".."):
+        raise _NotKeptError(f"{source} is outside the zones folder")
+    return os.path.join("zones", relative)
+
+
+def _has(place: Path, path: str, expected: Mapping[str, bytes]) -> bool:
+    """Whether the copy in a place is this one, octet for octet."""
+    try:
+        files = {str(at.relative_to(place)): at for at in place.rglob("*") if not at.is_dir()}
+        return (
+            files.keys() == {"origin", *expected}
+            and files["origin"].read_bytes() == _origin(path)
+            and all(digest(files[at].read_bytes()) == what for at, what in expected.items())
+        )
+    except OSError:
+        return False
+
+
+def _origin(path: str) -> bytes:
+    return os.fsencode(os.path.abspath(path))
+
+
+def _fill(draft: Path, path: str, loaded: Loaded, targets: Mapping[str, str]) -> None:
+    _write(draft / "origin", _origin(path))
     left = MOST_OCTETS
     for source, expected in loaded.files.items():
-        relative = os.path.relpath(source, loaded.zones)
-        target = draft / "zones" / relative if source != path else draft / "gslb.yaml"
-        if source != path and relative.startswith(".."):
-            raise _NotKeptError(f"{source} is outside the zones folder")
         with open(source, "rb") as file:
             data = file.read(left + 1)
         left -= len(data)
@@ -79,16 +129,11 @@ def _keep(path: str, loaded: Loaded, state: Path) -> None:
             raise _NotKeptError(f"{source} has changed since it was read; reload once more")
         if source != path and _ABSOLUTE.search(data):
             raise _NotKeptError(f"{source} has an $INCLUDE of an absolute path; make it relative")
+        target = draft / targets[source]
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(target, data)
     for folder, _, _ in os.walk(draft):
         _sync(folder)
-    if place.exists():
-        shutil.rmtree(previous, ignore_errors=True)
-        place.rename(previous)
-    draft.rename(place)
-    _sync(state)
-    shutil.rmtree(previous, ignore_errors=True)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -108,7 +153,7 @@ def _sync(folder: str | Path) -> None:
 
 def find(path: str) -> Copy | None:
     """The copy of what `path` last held that was good, however broken it is now."""
-    origin = os.fsencode(os.path.abspath(path))
+    origin = _origin(path)
     for state in _states(path):
         for name in (FOLDER, _PREVIOUS):
             folder = Path(state, name)

@@ -94,6 +94,11 @@ class Server:
         await self.monitor.watch(plan.config.checks, plan.targets)
         self.monitor.start()
         await self.monitor.settle(plan.config.settings.probe.settle_s)
+        # What is here now stays: the collector need not look at it again (performance.md). Not
+        # after a reload: what answers at that moment would stay for ever, and a full pass, which
+        # alone could tell, takes 20 ms and more. Old plans go without it: they have no cycles.
+        gc.collect()
+        gc.freeze()
 
     def start(self, listeners: Listeners) -> None:
         """Answers from now on."""
@@ -105,11 +110,6 @@ class Server:
             asyncio.create_task(self._watch_maps()),
             asyncio.create_task(keep_alive()),
         ]
-        # What is here now stays: the collector need not look at it again (performance.md). Not
-        # after a reload: what answers at that moment would stay for ever, and a full pass, which
-        # alone could tell, takes 20 ms and more. Old plans go without it: they have no cycles.
-        gc.collect()
-        gc.freeze()
         self.ready = True
 
     def claim(self, state: str) -> tuple[Problem, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gslb.core.zone import CUT, OCCLUDED, WILD, Node, RRset, Zone
-from gslb.wire.name import ROOT, is_below, parent, parse, suffixes
+from gslb.wire.name import ROOT, is_below, parent, parse
 from gslb.wire.rrtype import (
     AAAA,
     ANY,
@@ -114,14 +114,16 @@ def zone_of(zones: Zones, key: bytes, qtype: int) -> Zone | None:
     we have it too.
     """
     best: Zone | None = None
-    for suffix in suffixes(key):
-        zone = zones.get(suffix)
-        if zone is None:
-            continue
-        if qtype != DS or suffix != key:
-            return zone
-        best = zone
-    return best
+    at = 0
+    while True:  # over the suffixes, without a generator: a name may have 127 labels
+        zone = zones.get(key[at:])
+        if zone is not None:
+            if qtype != DS or at:
+                return zone
+            best = zone
+        if not key[at]:
+            return best
+        at += key[at] + 1
 
 
 def lookup(zones: Zones, key: bytes, qtype: int, chain: int = 8, names: int = 13) -> Outcome:

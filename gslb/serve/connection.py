@@ -2,9 +2,9 @@
 
 Knows: pipelining, half-close, partial writes, when this client has been too slow. Refuses
 to know: other connections (tcp.py), what a message says. Invariant: what is held for a
-client is bounded: one incomplete message, `pipeline` queries and one read more, `HIGH_WATER`
-octets of answers and one answer more. Beyond that its octets stay in the kernel, and TCP
-itself makes the client wait; nothing is dropped.
+client is bounded: one incomplete message, the queries of a few reads, `pipeline` of them and
+one read more, `HIGH_WATER` octets of answers and one answer more. Beyond that its octets stay
+in the kernel, and TCP itself makes the client wait; nothing is dropped.
 """
 
 from __future__ import annotations
@@ -185,7 +185,9 @@ class Connection:
         crowded = len(self._pending) >= self.limits.pipeline
         if crowded and self._reading and not self._ended:
             self.pauses += 1
-        self._read_on(not self._ended and not crowded)
+        # Who does not fetch its answers has nothing more to ask: queries may have 64 KiB each.
+        full = self._pending and len(self._unsent) >= HIGH_WATER
+        self._read_on(not (self._ended or crowded or full))
         writing = bool(self._unsent)
         if writing and not self._writing:
             self._loop.add_writer(self._socket, self._work)

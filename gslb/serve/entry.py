@@ -10,6 +10,7 @@ length and type. An entry's `kind` is what rate limiting counts by; it outlives 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -94,6 +95,8 @@ class Memory:
     def __init__(self, plan: Plan, ledger: Ledger) -> None:
         self.ready: dict[bytes, Entry] = {}
         self._below: dict[tuple[bytes, int, int, int], Entry] = {}
+        self._ready_order: deque[bytes] = deque()
+        self._below_order: deque[tuple[bytes, int, int, int]] = deque()
         self._steerings: dict[tuple[str, int, Family], Steering] = {}
         self._types = _USUAL.union(*(zone.types for zone in plan.zones.values()))
         self._plan, self._ledger = plan, ledger
@@ -111,7 +114,7 @@ class Memory:
             entry = self.ready.get(ready_key)
             if entry is None:
                 entry = self._make(zone, key, qtype, kind_of(b"name", key))
-                _keep(self.ready, ready_key, entry, MOST_NAMES)
+                _keep(self.ready, self._ready_order, ready_key, entry, MOST_NAMES)
             return entry
         name = parent(key)
         while (place := zone.place(name)) < 0:
@@ -128,7 +131,8 @@ class Memory:
         # What strangers put before a wildcard does not make it another answer.
         entry = self._make(zone, key, qtype, kind_of(b"name*", name))
         length = 0 if isinstance(entry, Chosen) else len(key)
-        _keep(self._below, (zone.apex, place, qtype, length), entry, MOST_BELOW)
+        below = (zone.apex, place, qtype, length)
+        _keep(self._below, self._below_order, below, entry, MOST_BELOW)
         return entry
 
     def _absence(self, zone: Zone, rcode: int, length: int) -> Static:
@@ -137,7 +141,8 @@ class Memory:
         if not isinstance(entry, Static):
             kind = kind_of(b"absent", zone.apex)
             entry = Static(pack_absence(zone, rcode, length), rcode, kind)
-            _keep(self._below, (zone.apex, _NOWHERE, rcode, length), entry, MOST_BELOW)
+            below = (zone.apex, _NOWHERE, rcode, length)
+            _keep(self._below, self._below_order, below, entry, MOST_BELOW)
         return entry
 
     def _make(self, zone: Zone, key: bytes, qtype: int, kind: int) -> Entry:
@@ -195,10 +200,17 @@ def pack_absence(zone: Zone, rcode: int, length: int, ttl: int | None = None) ->
     return pack(compose_body(length, zone.apex, authority=soa), rcode, True, ())
 
 
-def _keep(memory: dict[Key, Entry], key: Key, entry: Entry, most: int) -> None:
-    """Remembers an entry; beyond the bound the oldest goes."""
-    if len(memory) >= most:
-        del memory[next(iter(memory))]
+def _keep(
+    memory: dict[Key, Entry], order: deque[Key], key: Key, entry: Entry, most: int
+) -> None:
+    """Remembers an entry that is new; beyond the bound the oldest goes.
+
+    `order` has the keys from the oldest on: a dict has to search for its first one, longer and
+    longer the more of them went.
+    """
+    if len(order) >= most:
+        del memory[order.popleft()]
+    order.append(key)
     memory[key] = entry
 
 
