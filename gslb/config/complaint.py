@@ -17,6 +17,7 @@ from gslb.config.report import quote
 FORMS: Final = {
     "A": "A 192.0.2.1",
     "AAAA": "AAAA 2001:db8::1",
+    "APL": "APL 1:192.0.2.0/24 !1:192.0.2.64/28",
     "CAA": 'CAA 0 issue "ca.example.net"',
     "CNAME": "CNAME www.example.com.",
     "DNAME": "DNAME example.net.",
@@ -63,7 +64,7 @@ _SAYINGS: Final = (
     ("not zone's class", "{}: only the class IN is served", "leave the class out"),
     ("default TTL", "there is no TTL", 'write one before the type, or "$TTL 300" at the top'),
     ("expected EOL", "one word too many: {}", ""),
-    ("TTL value", "{} is not a TTL", "write seconds, or units as in 1h30m"),
+    ("TTL value|unknown unit", "{} is not a TTL", "write seconds, or units as in 1h30m"),
     ("is not allowed", "unknown directive {}", f"there are {_DIRECTIVES}"),
     ("Unknown origin", "the file's name is no origin", 'write "$ORIGIN example.com." at the top'),
     ("expecting an integer", "{} is not a number", ""),
@@ -72,9 +73,16 @@ _SAYINGS: Final = (
     ("codec can't decode", "{} is not UTF-8", ""),
     ("hexadecimal|Odd-length", "{} is not hexadecimal", ""),
     ("base64|[Pp]adding|data characters", "{} is not base64", ""),
+    ("base32", "{} is not base32hex", ""),
+    ("digest length", "the digest has not the length of its type", ""),
+    ("SIG or RRSIG", "{} is not a time", "write it as YYYYMMDDHHMMSS"),
     ("does not start with", "{}: the data of this type is not known", r"write \# LENGTH HEX"),
     ("wrong length", "the hexadecimal data has not the length it says", ""),
     ("SVCB ParamKey", "an unknown service parameter", "write keyNNNNN=VALUE"),
+    ("in AliasMode", "parameters of an alias (priority 0)", "take them away, or write 1 for 0"),
+    ("duplicate key", "the same service parameter twice", "write its values in one, as alpn=h2,h3"),
+    ("declared mandatory", "a parameter that mandatory= names is not there", "write it too"),
+    ("but alpn missing", "no-default-alpn without alpn", "write alpn= too"),
     ("TTL .* is above", "", "write less"),
     ("type of questions", "", "take the record away"),
     ("more than .* octets", "", "shorten it"),
@@ -142,7 +150,7 @@ def _say(entry: Entry, word: Word, rrtype: str, ended: bool, said: str) -> tuple
 def _say_type(entry: Entry, text: str) -> tuple[str, str]:
     """An unknown type: a slip of the pen, a missing owner, or a directive that is indented."""
     what = f"unknown type {quote(text)}"
-    if text[:1].isdigit():
+    if text.lstrip("-+")[:1].isdigit():
         hint = "a TTL is at most 2147483647, in seconds or with units as in 1h30m"
         return f"{quote(text)} is neither a TTL nor a type", hint
     if text.startswith("$"):

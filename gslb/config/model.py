@@ -114,6 +114,15 @@ def as_schema(kind: str, *examples: object, pattern: str = "") -> WithJsonSchema
     return WithJsonSchema(schema)
 
 
+_PORT_AT_THE_END = ":[0-9]+$"
+_LISTEN = WithJsonSchema(
+    {
+        "type": ["string", "array"],
+        "items": {"type": "string", "pattern": _PORT_AT_THE_END},
+        "minItems": 1,
+        "pattern": _PORT_AT_THE_END,
+    }
+)
 _TEXTS = WithJsonSchema({"type": ["string", "array"], "items": {"type": "string"}})
 _PAIR = WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2})
 Duration = Annotated[
@@ -129,7 +138,13 @@ Span = Annotated[
 Size = Annotated[
     int,
     PlainValidator(scalar.read_size),
-    WithJsonSchema({"type": ["integer", "string"], "examples": ["64KiB"]}),
+    WithJsonSchema(
+        {
+            "type": ["integer", "string"],
+            "examples": ["64KiB"],
+            "pattern": "^[0-9]+ ?(B|KiB|MiB|GiB)$",
+        }
+    ),
 ]
 Share = Annotated[float, PlainValidator(scalar.read_share), as_schema("string", "10%")]
 Coordinates = Annotated[tuple[float, float], PlainValidator(scalar.read_coordinates), _PAIR]
@@ -206,13 +221,16 @@ class ServerModel(Flat):
     """`server`."""
 
     listen: Annotated[
-        tuple[Endpoint, ...], BeforeValidator(_as_tuple), Field(min_length=1), _TEXTS
+        tuple[Endpoint, ...], BeforeValidator(_as_tuple), Field(min_length=1), _LISTEN
     ] = Settings().listen
     engine: Literal["auto", "python"] = "auto"
     state: File = "state"
     at: Coordinates | None = None
     ecs_from: Annotated[tuple[Subnet, ...] | None, BeforeValidator(_as_subnets), _TEXTS] = None
-    nsid: Annotated[bytes, PlainValidator(_read_nsid), as_schema("string", "fra1")] | None = None
+    nsid: (
+        Annotated[bytes, PlainValidator(_read_nsid), as_schema("string", "fra1", pattern=".")]
+        | None
+    ) = None
     udp_size: Annotated[int, Field(ge=512, le=1452)] = Settings().udp_size
     cookies: Annotated[CookiesModel | None, BeforeValidator(_as_section_unless_off)] = (
         CookiesModel()
@@ -227,9 +245,11 @@ class ServerModel(Flat):
 class ControlModel(Flat):
     """`control`."""
 
-    listen: Annotated[Endpoint | None, BeforeValidator(_unless_off), as_schema("string", "off")] = (
-        Settings().control
-    )
+    listen: Annotated[
+        Endpoint | None,
+        BeforeValidator(_unless_off),
+        as_schema("string", "off", pattern=f"^off$|{_PORT_AT_THE_END}"),
+    ] = Settings().control
     hosts: Annotated[tuple[Line, ...], BeforeValidator(_as_tuple), _TEXTS] = ()
     max_body: Annotated[Size, Field(ge=1024, le=16 * 1024 * 1024)] = Settings().max_body
 

@@ -39,6 +39,7 @@ _BESIDE_CNAME: Final = frozenset((CNAME, RRSIG, NSEC, _KEY))  # RFC 4035 section
 _NAMES_ONLY: Final = frozenset((NS, CNAME, PTR, DNAME))  # data that is one name
 # One record at a name, not even the same twice (RFC 2181 section 10.1, RFC 6672 section 2.4).
 _SINGLE: Final = (CNAME, DNAME, SOA, STEER)
+_WILDCARD: Final = b"\x01*"
 _MAX_MESSAGE: Final = 65_535
 _HEADER, _QUESTION, _RECORD = 12, 4, 12  # octets beside the name and the data
 _OPT: Final = 35  # with an IPv6 client subnet
@@ -51,7 +52,7 @@ Nodes = dict[bytes, dict[int, RRset]]
 
 def _room(owner: bytes) -> int:
     """Octets that a TCP reply has for the records of a name; a wildcard stands for any length."""
-    longest = MAX_NAME if owner.startswith(b"\x01*") else len(owner)
+    longest = MAX_NAME if owner.startswith(_WILDCARD) else len(owner)
     return _MAX_MESSAGE - _HEADER - longest - _QUESTION - _OPT
 
 
@@ -188,6 +189,11 @@ class _ZoneCheck:
             first = list(node)[self._limits.types_per_name]
             where = self._draft.where_is(owner, first)
             self._draft.errors.exceed(where, f"name {show(owner)}", what, "types_per_name")
+        if NS in node and owner.startswith(_WILDCARD):  # RFC 4592 section 4.2
+            what = "NS at a wildcard delegates none of the names it covers"
+            self._warn_of(
+                owner, NS, what, "write NS records at each name that is a zone of its own"
+            )
         if DNAME in node:
             what = "DNAME is served but not followed"
             self._warn_of(owner, DNAME, what, "following it comes with a later release")

@@ -2,9 +2,9 @@
 
 Knows: the two forms, the cap on lines per second and kind. Refuses to know: what is worth
 telling. Invariant: what a value holds stays on its line, no kind of event can fill the disk, and a
-reader that has stopped reading (a full pipe, Ctrl-S) stops no answers; what was left out is
-counted on the kind's next line (`suppressed=12`). What an operator's own doing came to (UNCAPPED)
-is not capped.
+reader that has stopped reading (a full pipe, Ctrl-S) stops no answers. That lines are left out is
+told where it begins (`left_out of=KIND`), and how many on the kind's next line (`suppressed=12`).
+What an operator's own doing came to (UNCAPPED) is not capped.
 
 A record of the standard library's logging, from a package that may not import this one, has
 its logger's name as kind and is capped by the place in the source that it comes from.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import select
 import time
 from collections import Counter
@@ -38,6 +39,7 @@ UNCAPPED: Final = frozenset(
         "problem",
     ]
 )
+LEFT_OUT: Final = "left_out"
 INFO: Final = logging.INFO
 WARNING: Final = logging.WARNING
 ERROR: Final = logging.ERROR
@@ -118,18 +120,33 @@ class _Cap(logging.Filter):
         caps["cap", "log_lines"] += is_spent
         if is_spent or not self._ready():
             allowance.suppressed += 1
-            return False
+            return is_spent and self._ready() and self._announce(record, allowance, now)
         setattr(record, _SUPPRESSED, allowance.suppressed)
         allowance.suppressed = 0
+        return True
+
+    def _announce(self, record: logging.LogRecord, allowance: _Allowance, now: float) -> bool:
+        """Makes the first line that is left out a line that says so, once a second at most.
+
+        Else nobody who reads of ten endpoints would know of the thousand others before the kind's
+        next line, which may be an hour away.
+        """
+        if allowance.suppressed > 1 or now - allowance.announced_at < 1:
+            return False
+        allowance.announced_at = now
+        fields = {"of": getattr(record, _EVENT, None) or record.name, "lines_per_s": self.per_s}
+        record.exc_info = None
+        record.__dict__.update({_EVENT: LEFT_OUT, _FIELDS: fields})
         return True
 
 
 class _Allowance:
     """A bucket that fills by `per_s` a second up to `per_s`."""
 
-    __slots__ = ("_at", "_left", "suppressed")
+    __slots__ = ("_at", "_left", "announced_at", "suppressed")
 
     def __init__(self, per_s: int, now: float) -> None:
+        self.announced_at = -math.inf
         self._left = float(per_s)
         self._at = now
         self.suppressed = 0

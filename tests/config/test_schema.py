@@ -46,6 +46,11 @@ def test_a_pool_may_have_any_word_as_its_name(tmp_path):
         ("[192.0.2.10]", "[]", "/pools/web-fra/endpoints: minItems"),
         ("[web-fra, web-iad]", "{ fastest: [web-fra] }", "/policies/web: anyOf"),
         ("geo: {", "server: { cookies: 5 }\ngeo: {", "/server/cookies: anyOf"),
+        ("geo: {", "server: { listen: [] }\ngeo: {", "/server/listen: minItems"),
+        ("geo: {", "server: { listen: '0.0.0.0' }\ngeo: {", "/server/listen: pattern"),
+        ("geo: {", "control: { listen: '127.0.0.1' }\ngeo: {", "/control/listen: pattern"),
+        ("geo: {", "control: { max_body: 64K }\ngeo: {", "/control/max_body: pattern"),
+        ("geo: {", "server: { nsid: '' }\ngeo: {", "/server/nsid: anyOf"),
         ("geo: {", "server: { rate_limit: { slip: 101 } }\ngeo: {", "/server/rate_limit: anyOf"),
     ],
 )

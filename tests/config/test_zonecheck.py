@@ -85,6 +85,7 @@ WARNINGS = [
     ("@ NS c\nc CNAME ns1\n", 6, 'NS "c.a.test" is a CNAME'),
     ("m MX 10 c\n* CNAME ns1\n", 6, 'MX "c.a.test" is a CNAME'),
     ("c CNAME c\n", 6, "starts a loop or a chain of over 8 CNAMEs"),
+    ("*.d NS ns1\n", 6, "NS at a wildcard delegates none of the names it covers"),
     ("d DNAME example.net.\n", 6, "DNAME is served but not followed"),
     ("n NSEC a.test. A\nm NSEC a.test. A\n", 6, "NSEC records are served as plain data"),
 ]

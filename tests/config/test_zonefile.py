@@ -42,6 +42,19 @@ def test_owner_ttl_and_origin_go_on_from_entry_to_entry():
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "ttls"),
+    [
+        ("@ 9 SOA a b 1 2 3 4 60\nx TXT a\nx 8 TXT b\nx TXT c\n$TTL 7\nx TXT d\n", [9, 9, 8, 8, 7]),
+        ("@ SOA a b 1 2 3 4 60\nx TXT a\nx 8 TXT b\nx TXT c\n", [60, 60, 8, 8]),
+    ],
+)
+def test_a_record_has_the_ttl_of_the_file_or_the_one_before_it_or_the_soas_minimum(text, ttls):
+    records, complaints = read(text)
+    assert complaints == []
+    assert [ttl for _, _, ttl, _ in records] == ttls
+
+
 def test_a_bad_entry_does_not_spoil_the_next():
     records, complaints = read("$TTL 5\na A 192.0.2\n  A 192.0.2.1\n")
     assert [owner for owner, *_ in records] == [from_text("a.example.com")]
@@ -123,6 +136,7 @@ COMPLAINTS = [
     ("  $TTL 5", 3, 'unknown type "$TTL"', "a directive begins in the first column"),
     ("www 99999999999 A ::1", 5, '"99999999999" is neither a TTL nor', "a TTL is at most"),
     ("www 30x A ::1", 5, '"30x" is neither a TTL nor a type', "with units as in 1h30m"),
+    ("www -1 A 192.0.2.1", 5, '"-1" is neither a TTL nor a type', "a TTL is at most"),
     ("www CH A 192.0.2.1", 5, '"CH": only the class IN is served', "leave the class out"),
     ("www 3000000000 A 192.0.2.1", 18, "the TTL 3000000000 is above 2147483647", "write less"),
     ("a..b A 192.0.2.1", 1, 'the name "a..b" has an empty label', "write one dot"),
@@ -137,6 +151,15 @@ COMPLAINTS = [
     (f"a TXT {'x' * 256}", 7, "a string has more than 255 octets", "write it in parts"),
     ("a DS 1 8 2 zz", 12, '"zz" is not hexadecimal', "write it as DS"),
     ("a DNSKEY 256 3 8 !!!", 18, '"!!!" is not base64', "write it as DNSKEY"),
+    ("a DS 1 8 2 0011", 12, "the digest has not the length of its type", "write it as DS"),
+    ("a NSEC3 1 0 0 - ! A", 17, '"!" is not base32hex', "write it as NSEC3"),
+    ("a RRSIG A 8 3 1 20301301000000 0 1 a. AA", 17, '"20301301000000" is not a', "YYYYMM"),
+    ("a SOA b c 1 1.5h 1 1 1", 13, '"1.5h" is not a TTL', "write seconds"),
+    ("a APL 1:192.0.2.0/33", 7, "value too large", "write it as APL 1:192.0.2.0/24"),
+    ("a HTTPS 0 b alpn=h2", 13, "parameters of an alias (priority 0)", "take them away"),
+    ("a HTTPS 1 . alpn=h2 alpn=h3", 21, "the same service parameter twice", "alpn=h2,h3"),
+    ("a HTTPS 1 . mandatory=port alpn=h2", 28, "that mandatory= names is not", "write it too"),
+    ("a HTTPS 1 . no-default-alpn", 13, "no-default-alpn without alpn", "write alpn= too"),
     ("a TYPE65280 \\# 3 00", 18, "has not the length it says", ""),
     ("a TYPE65280 00", 13, "the data of this type is not known", "write \\# LENGTH HEX"),
     ("a A \\# 3 010203", 10, "the data does not fit the type A", ""),

@@ -128,12 +128,29 @@ def test_a_kind_is_capped_and_what_was_left_out_is_counted(stream):
         "info flap number=0",
         "info flap number=1",
         "info flap number=2",
+        "info left_out of=flap lines_per_s=3",
         "info other",
         "info flap number=10 suppressed=7",
         "info flap number=12 suppressed=1",
         "info flap number=13",
         "info flap number=14",
+        "info left_out of=flap lines_per_s=3",
     ]
+
+
+def test_that_lines_are_left_out_is_told_once_a_second_at_most(stream):
+    now = 0.0
+    configure("json", stream, lines_per_s=2, clock=lambda: now)
+    for tick in range(200):  # 20 a second
+        now = tick / 20
+        event("flap", tick=tick)
+    kinds = [json.loads(line)["kind"] for line in stream.getvalue().splitlines()]
+    assert kinds.count("left_out") <= 10
+    assert kinds.count("flap") <= 2 * 11
+    suppressed = sum(
+        json.loads(line).get("suppressed", 0) for line in stream.getvalue().splitlines()
+    )
+    assert 200 - kinds.count("flap") - suppressed < 20  # the rest is for the next line
 
 
 def test_what_an_operator_asked_for_is_told_whole(stream):
@@ -155,7 +172,13 @@ def test_the_cap_can_be_changed_and_counts_what_it_left_out(stream):
     for number in range(3):
         event("flop", number=number)
     assert caps["cap", "log_lines"] == before + 3
-    assert lines(stream) == ["info flip number=0", "info flop number=0", "info flop number=1"]
+    assert lines(stream) == [
+        "info flip number=0",
+        "info left_out of=flip lines_per_s=1",
+        "info flop number=0",
+        "info flop number=1",
+        "info left_out of=flop lines_per_s=2",
+    ]
 
 
 def test_records_of_others_are_capped_by_where_they_come_from(stream):
@@ -166,6 +189,7 @@ def test_records_of_others_are_capped_by_where_they_come_from(stream):
     log.warning("elsewhere")
     assert lines(stream) == [
         'warning gslb.serve.tcp message="text 0"',
+        "warning left_out of=gslb.serve.tcp lines_per_s=1",
         "warning gslb.serve.tcp message=elsewhere",
     ]
 

@@ -11,6 +11,8 @@ import signal
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import dns.message
 import dns.query
@@ -21,6 +23,7 @@ from gslb.observe.metrics import CAPS
 
 from running import ZONE, Running, free_ports, wait_for
 
+TESTS = Path(__file__).parents[1]
 # A chain of five aliases, and a name with more hosts than get their addresses added.
 STATIC = """\
 c1 CNAME c2
@@ -88,21 +91,59 @@ class Capped(Running):
 
 Start = Callable[..., Capped]
 
+TIGHT = {
+    "server": "limits: { cname_chain: 3, additional: 2, udp_batch: 2 }, "
+    "tcp: { connections: 3, per_source: 2, idle: 1h, message: 100ms, pipeline: 2 }",
+    "control": "max_body: 2KiB",
+}
+WIDE = {
+    "server": "limits: { cname_chain: 5, additional: 5, udp_batch: 41 }, "
+    "tcp: { connections: 4, per_source: 3, idle: 1h, message: 1h, pipeline: 100000 }",
+    "control": "max_body: 3KiB",
+}
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[Capped]:
+    """A server with settings until the end of the block."""
+    server = Capped(folder, *free_ports(3))
+    server.set(**settings)
+    server.open("127.10.1.1", "127.10.2.1")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Capped]:
+    """A server whose limits are low."""
+    with serving(tmp_path_factory.mktemp("tight"), **TIGHT) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Capped]:
+    """A server that began with the same low limits, and was told higher ones."""
+    with serving(tmp_path_factory.mktemp("wide"), **TIGHT) as server:
+        server.set(**WIDE)
+        server.reload()
+        yield server
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Capped]:
+    """A server whose files tests change."""
+    with serving(tmp_path_factory.mktemp("plain")) as server:
+        yield server
+
 
 @pytest.fixture
-def start(tmp_path) -> Iterator[Start]:
+def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a server with settings."""
-    server = Capped(tmp_path, *free_ports(3))
-
-    def with_settings(**settings: str) -> Capped:
-        server.set(**settings)
-        server.open("127.10.1.1", "127.10.2.1")
-        server.start()
-        return server
-
-    yield with_settings
-    if server.process is not None:
-        server.stop()
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(serving(tmp_path, **settings))
 
 
 def query(name: str = "txt", rrtype: str = "TXT") -> bytes:
@@ -131,31 +172,21 @@ def answers(sock: socket.socket) -> bool:
 # ---- aliases, additional data ----------------------------------------------------------
 
 
-def test_a_chain_of_aliases_is_followed_so_far_and_no_farther(start):
-    server = start(server="limits: { cname_chain: 3 }")
-    assert [str(rrset.name)[:2] for rrset in server.ask("c1", "TXT").answer] == [
-        "c1",
-        "c2",
-        "c3",
-        "c4",
-    ]
-    assert server.reached("cname_chain") == 1
-    server.ask("c3", "TXT")
-    assert server.reached("cname_chain") == 1
-    server.set(server="limits: { cname_chain: 5 }")
-    server.reload()
-    assert len(server.ask("c1", "TXT").answer) == 6
-    assert server.reached("cname_chain") == 1
+def test_a_chain_of_aliases_is_followed_so_far_and_no_farther(tight, wide):
+    answer = tight.ask("c1", "TXT").answer
+    assert [str(rrset.name)[:2] for rrset in answer] == ["c1", "c2", "c3", "c4"]
+    assert tight.reached("cname_chain") == 1
+    tight.ask("c3", "TXT")
+    assert tight.reached("cname_chain") == 1
+    assert len(wide.ask("c1", "TXT").answer) == 6
+    assert wide.reached("cname_chain") == 0
 
 
-def test_so_many_names_get_their_addresses_added(start):
-    server = start(server="limits: { additional: 2 }")
-    assert len(server.ask("mx", "MX").additional) == 2
-    assert server.reached("additional") == 1
-    server.set(server="limits: { additional: 5 }")
-    server.reload()
-    assert len(server.ask("mx", "MX").additional) == 5
-    assert server.reached("additional") == 1
+def test_so_many_names_get_their_addresses_added(tight, wide):
+    assert len(tight.ask("mx", "MX").additional) == 2
+    assert tight.reached("additional") == 1
+    assert len(wide.ask("mx", "MX").additional) == 5
+    assert wide.reached("additional") == 0
 
 
 # ---- zones -----------------------------------------------------------------------------
@@ -170,73 +201,79 @@ def test_so_many_names_get_their_addresses_added(start):
     ],
 )
 def test_a_zone_that_is_over_a_limit_is_refused_and_the_old_one_answers(
-    start, cap, least, most, zone
+    plain, cap, least, most, zone
 ):
-    server = start()
-    server.set(server=f"limits: {{ {cap}: {least} }}", zone=zone)
-    server.reload("reload_failed")
-    (problem,) = server.events("problem")
+    plain.set(server=f"limits: {{ {cap}: {least} }}", zone=zone)
+    plain.reload("reload_failed")
+    problem = plain.events("problem")[-1]
     assert re.search(rf"gslb\.example\.com\.zone:\d+:?\d*: error: .*server\.limits\.{cap}", problem)
-    assert server.reached(cap) == 1
-    assert server.ask("txt", "TXT").answer
-    server.set(server=f"limits: {{ {cap}: {most} }}", zone=zone)
-    server.reload()
-    assert server.reached(cap) == 1
+    assert plain.reached(cap) == 1
+    assert plain.ask("txt", "TXT").answer
+    plain.set(server=f"limits: {{ {cap}: {most} }}", zone=zone)
+    plain.reload()
+    assert plain.reached(cap) == 1
 
 
 # ---- TCP -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cap", ["connections", "per_source"])
-def test_the_most_idle_connection_goes_when_one_too_many_comes(start, cap):
-    server = start(server=f"tcp: {{ {cap}: 2 }}")
-    first, second = server.connect(), server.connect()
-    assert answers(second)
-    assert answers(first)
-    assert server.reached(f"tcp_{cap}") == 0
-    third = server.connect()
-    assert is_closed(second)
-    assert answers(first)
-    assert answers(third)
-    assert server.reached(f"tcp_{cap}") == 1
-    server.set(server=f"tcp: {{ {cap}: 3 }}")
-    server.reload()
-    fourth = server.connect()
-    assert all(answers(each) for each in (first, third, fourth))
-    assert server.reached(f"tcp_{cap}") == 1
-    for each in (first, second, third, fourth):
-        each.close()
+def deserted(server: Capped) -> Capped:
+    """The server, when it has seen the connections of other tests end."""
+    wait_for(lambda: "\ngslb_tcp_connections 0.0\n" in server.get("/metrics")[1])
+    return server
 
 
-def test_a_connection_that_says_nothing_is_closed(start):
-    server = start(server="tcp: { idle: 100ms }")
-    with server.connect() as idle:
+@pytest.mark.parametrize(
+    ("cap", "sources"),
+    [("connections", ("127.0.1.1", "127.0.2.1")), ("per_source", ("127.0.0.1",))],
+)
+def test_the_most_idle_connection_goes_when_one_too_many_comes(tight, wide, cap, sources):
+    with ExitStack() as stack:
+        deserted(tight)
+        first, *others = (
+            stack.enter_context(tight.connect(source=source)) for source in ("127.0.0.1", *sources)
+        )
+        assert all(answers(each) for each in (*others, first))
+        assert tight.reached(f"tcp_{cap}") == 0
+        last = stack.enter_context(tight.connect())
+        assert is_closed(others[0])
+        assert all(answers(each) for each in (first, *others[1:], last))
+        assert tight.reached(f"tcp_{cap}") == 1
+    with ExitStack() as stack:
+        deserted(wide)
+        connections = [
+            stack.enter_context(wide.connect(source=source))
+            for source in ("127.0.0.1", *sources, "127.0.0.1")
+        ]
+        assert all(answers(each) for each in connections)
+        assert wide.reached(f"tcp_{cap}") == 0
+
+
+def test_a_connection_that_says_nothing_is_closed(plain):
+    plain.set(server="tcp: { idle: 100ms }")
+    plain.reload()
+    with plain.connect() as idle:
         assert is_closed(idle)
-    assert server.reached("tcp_idle") == 1
-    server.set(server="tcp: { idle: 1h, message: 1h }")
-    server.reload()
-    with server.connect() as patient:
+    assert plain.reached("tcp_idle") == 1
+    plain.set(server="tcp: { idle: 1h, message: 1h }")
+    plain.reload()
+    with plain.connect() as patient:
         assert answers(patient)
-        assert server.reached("tcp_idle") == 1
+        assert plain.reached("tcp_idle") == 1
 
 
-def test_a_message_that_does_not_end_is_given_up(start):
-    server = start(server="tcp: { idle: 1h, message: 100ms }")
-    with server.connect() as slow:
+def test_a_message_that_does_not_end_is_given_up(tight):
+    with deserted(tight).connect() as slow:
         slow.sendall(query()[:9])
         assert is_closed(slow)
-    assert server.reached("tcp_message") == 1
+    assert tight.reached("tcp_message") == 1
 
 
-def test_beyond_so_many_queries_reading_pauses_and_nothing_is_lost(start):
-    server = start(server="tcp: { pipeline: 2 }")
-    assert pipelined(server, 300) == 300
-    paused = server.reached("tcp_pipeline")
-    assert paused > 0
-    server.set(server="tcp: { pipeline: 100000 }")
-    server.reload()
-    assert pipelined(server, 300) == 300
-    assert server.reached("tcp_pipeline") == paused
+def test_beyond_so_many_queries_reading_pauses_and_nothing_is_lost(tight, wide):
+    assert pipelined(deserted(tight), 300) == 300
+    assert tight.reached("tcp_pipeline") > 0
+    assert pipelined(deserted(wide), 300) == 300
+    assert wide.reached("tcp_pipeline") == 0
 
 
 def pipelined(server: Capped, queries: int) -> int:
@@ -264,15 +301,11 @@ def frames(sock: socket.socket) -> int:
 # ---- UDP -------------------------------------------------------------------------------
 
 
-def test_a_socket_with_many_packets_leaves_others_their_turn(start):
-    server = start(server="limits: { udp_batch: 2 }")
-    flood(server, 40)
-    full = server.reached("udp_batch")
-    assert full >= 19
-    server.set(server="limits: { udp_batch: 41 }")
-    server.reload()
-    flood(server, 40)
-    assert server.reached("udp_batch") == full
+def test_a_socket_with_many_packets_leaves_others_their_turn(tight, wide):
+    flood(tight, 40)
+    assert tight.reached("udp_batch") >= 19
+    flood(wide, 40)
+    assert wide.reached("udp_batch") == 0
 
 
 def flood(server: Capped, queries: int) -> None:
@@ -296,6 +329,7 @@ def test_so_many_lines_of_one_kind_are_logged_in_a_second(start):
     server = start(server="limits: { log_lines: 2 }", endpoints=closed)
     # 31 verdicts at the start, all within a moment.
     assert len(server.events("transition")) < 10
+    assert "left_out of=transition lines_per_s=2" in server.events("left_out")
     left_out = server.reached("log_lines")
     assert left_out >= 20
     for endpoints in (closed, closed.replace(".3.", ".4.")):
@@ -321,26 +355,22 @@ def post(server: Capped, octets: int) -> int:
     return status
 
 
-def test_a_body_that_is_too_large_is_refused(start):
-    server = start(control="max_body: 2KiB")
-    assert post(server, 2049) == 413
-    assert post(server, 2048) == 405
-    assert server.reached("max_body") == 1
-    server.set(control="max_body: 3KiB")
-    server.reload()
-    assert post(server, 2049) == 405
-    assert server.reached("max_body") == 1
+def test_a_body_that_is_too_large_is_refused(tight, wide):
+    assert post(tight, 2049) == 413
+    assert post(tight, 2048) == 405
+    assert tight.reached("max_body") == 1
+    assert post(wide, 2049) == 405
+    assert wide.reached("max_body") == 0
 
 
-def test_a_source_has_so_many_connections_to_the_control_address(start):
-    server = start()
-    held = [server.connect(server.control) for _ in range(PER_SOURCE)]
-    with server.connect(server.control) as refused:
+def test_a_source_has_so_many_connections_to_the_control_address(plain):
+    held = [plain.connect(plain.control) for _ in range(PER_SOURCE)]
+    with plain.connect(plain.control) as refused:
         assert refused.recv(4096).startswith(b"HTTP/1.1 503 ")
     for each in held:
         each.close()
-    wait_for(lambda: server.get("/healthz")[0] == 200)
-    assert server.reached("control_connections") >= 1
+    wait_for(lambda: plain.get("/healthz")[0] == 200)
+    assert plain.reached("control_connections") >= 1
 
 
 # ---- probes ----------------------------------------------------------------------------
@@ -361,22 +391,25 @@ def test_so_many_probes_are_under_way_and_the_others_wait(start):
 # ---- all of them -----------------------------------------------------------------------
 
 
-def test_every_limit_has_a_test_a_metric_and_a_default():
-    with open(__file__) as file:
-        text = file.read()
+def test_every_limit_has_a_test_a_metric_a_default_and_its_row_on_the_page():
+    text = Path(__file__).read_text().partition("def test_every_limit")[0]
     settings = Settings()
     defaults = {
         **{name: getattr(settings.limits, name) for name in Limits.__dataclass_fields__},
-        **{
-            f"tcp_{name.removesuffix('_s')}": getattr(settings.tcp, name)
-            for name in TcpLimits.__dataclass_fields__
-        },
-        "max_body": settings.max_body,
+        "tcp_connections": settings.tcp.connections,
+        "tcp_per_source": settings.tcp.per_source,
+        "tcp_idle": f"{settings.tcp.idle_s:g}s",
+        "tcp_message": f"{settings.tcp.message_s:g}s",
+        "tcp_pipeline": settings.tcp.pipeline,
+        "max_body": f"{settings.max_body >> 10}KiB",
         "probe_concurrency": settings.probe.concurrency,
         "control_connections": PER_SOURCE,
     }
     assert set(defaults) == set(CAPS)
-    assert all(value > 0 for value in defaults.values())
+    assert len(TcpLimits.__dataclass_fields__) == sum(cap.startswith("tcp_") for cap in CAPS)
+    page = (TESTS.parent / "docs" / "configuration.md").read_text()
+    rows = dict(re.findall(r"^\| (?:`[\w.]+`|–) \| `(\w+)` \| (\w+) \|", page, re.MULTILINE))
+    assert rows == {cap: str(default) for cap, default in defaults.items()}
     for cap in CAPS:
         short = cap.removeprefix("tcp_")
-        assert f'"{cap}"' in text or f'"{short}"' in text, f"no test reaches {cap}"
+        assert f'"{cap}"' in text or f'("{short}"' in text, f"no test reaches {cap}"
