@@ -145,7 +145,8 @@ async def _receive(parcel: int) -> object:
 
 
 def _not_started(path: str, error: OSError) -> ConfigError:
-    return _failed(path, f"the loading process cannot be started: {error.strerror}", "")
+    what = f"the loading process cannot be started: {error.strerror}"
+    return _failed(path, f"{what}: {error.filename}" if error.filename else what, "")
 
 
 def _failed(path: str, what: str, hint: str) -> ConfigError:

@@ -18,11 +18,8 @@ from gslb.config.reader import Copy, read_configuration
 from gslb.config.zonesource import digest
 from gslb.core.selftest import run_tests
 from gslb.core.target import targets_of
-from gslb.core.world import ConfigTest, Configuration, Plan
+from gslb.core.world import ConfigTest, Configuration, MapInfo, Plan
 from gslb.errors import ConfigError, Problem, Where
-from gslb.geo.database import open_maps
-from gslb.geo.survey import survey
-from gslb.geo.treatment import compile_tables
 from gslb.geo.watch import Watch
 
 Progress = Callable[[str], None]
@@ -86,16 +83,11 @@ def _compile(
     """
     geo = config.settings.geo
     watch = Watch(path for path in (geo.city, geo.asn) if path is not None)
-    if geo.city or geo.asn:
-        progress("opening the GeoIP databases")
-    opened, broken = open_maps(geo)
-    maps, worse = survey(opened, config.settings.state)
-    progress("compiling the tables")
-    tables = compile_tables(config, maps, config.settings.state)
+    tables, maps, broken = _steer(config, progress)
     plan = Plan(
         config=config,
         tables=tables,
-        maps=maps.infos,
+        maps=maps,
         zones={zone.apex: zone for zone in config.zones},
         targets=targets_of(config),
     )
@@ -107,12 +99,31 @@ def _compile(
     )
     late = tuple(
         replace(problem, severity="warning") if pardon(problem) else problem
-        for problem in (*broken, *worse, *failed)
+        for problem in (*broken, *failed)
     )
     loaded = Loaded(plan, read, late, watch)
     if any(problem.severity == "error" for problem in late):
         raise ConfigError(loaded.warnings)
     return loaded
+
+
+def _steer(
+    config: Configuration, progress: Progress
+) -> tuple[dict[str, PolicyTable], tuple[MapInfo, ...], tuple[Problem, ...]]:
+    """The tables of what is steered, the maps they are made of, and what is wrong with those."""
+    geo = config.settings.geo
+    if not (geo.city or geo.asn or config.steered):
+        return {}, (), ()  # static names only: a start is quicker without numpy and its kin
+    from gslb.geo.database import open_maps
+    from gslb.geo.survey import survey
+    from gslb.geo.treatment import compile_tables
+
+    if geo.city or geo.asn:
+        progress("opening the GeoIP databases")
+    opened, broken = open_maps(geo)
+    maps, worse = survey(opened, config.settings.state)
+    progress("compiling the tables")
+    return compile_tables(config, maps, config.settings.state), maps.infos, (*broken, *worse)
 
 
 def _place(test: ConfigTest) -> Where:

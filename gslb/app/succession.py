@@ -12,13 +12,15 @@ import asyncio
 import fcntl
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from gslb.errors import Problem, Where
+from gslb.errors import ListenError, Problem, Where
 
 FILE: Final = "pid"
+SUCCESSOR: Final = "successor"  # locked by the one that takes over
 END_S: Final = 30.0  # how long a server that was told to end is waited for
 
 
@@ -30,36 +32,68 @@ class Predecessor:
     pidfd: int
 
     async def end(self) -> bool:
-        """Tells it to stop and waits until it is gone; False if it is still there."""
+        """Tells it to stop and waits until it is gone; False if it hung and was killed."""
         loop = asyncio.get_running_loop()
         gone = asyncio.Event()
         loop.add_reader(self.pidfd, gone.set)  # readable once the process has ended
         try:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
+            self._send(signal.SIGTERM)
             async with asyncio.timeout(END_S):
                 await gone.wait()
-        except (TimeoutError, PermissionError):
+        except TimeoutError:
+            self._send(signal.SIGKILL)
+            await gone.wait()
             return False
         finally:
             loop.remove_reader(self.pidfd)
             os.close(self.pidfd)
         return True
 
+    def _send(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, number)
+
+
+@contextmanager
+def succeeding(state: str) -> Iterator[None]:
+    """While a server takes over, no other one may: the second would end the first.
+
+    Raises ListenError.
+    """
+    try:
+        descriptor = os.open(os.path.join(state, SUCCESSOR), os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:  # no state directory, or one that cannot be written: nobody to succeed
+        yield
+        return
+    try:
+        if not _lock(descriptor, fcntl.LOCK_EX):
+            raise ListenError(f"another server is just taking over {state}; let it finish")
+        yield
+    finally:
+        os.close(descriptor)
+
 
 def find_predecessor(state: str) -> Predecessor | None:
-    """The server that serves from a state directory, if there is one."""
+    """The server that serves from a state directory, if there is one. Raises ListenError."""
+    path = os.path.join(state, FILE)
     try:
-        with open(os.path.join(state, FILE), "rb") as file:
+        with open(path, "rb") as file:
             if _lock(file.fileno(), fcntl.LOCK_SH):
                 return None
             pid = int(file.read(32))
             pidfd = os.pidfd_open(pid)
-            if _has_open(pid, os.fstat(file.fileno())):
-                return Predecessor(pid, pidfd)
+            try:
+                if _has_open(pid, os.fstat(file.fileno())):
+                    return Predecessor(pid, pidfd)
+            except OSError:
+                os.close(pidfd)
+                raise
             os.close(pidfd)
+    except PermissionError as error:
+        what = f"cannot take over: {error.filename or path}: {error.strerror}"
+        raise ListenError(f"{what}; be the user that the running server is") from error
     except (OSError, ValueError, OverflowError):
-        return None  # no such file, nobody's number, or a process that has just ended
+        pass  # no such file, nobody's number, or a process that has just ended
     return None
 
 

@@ -126,6 +126,28 @@ def zone_of(zones: Zones, key: bytes, qtype: int) -> Zone | None:
         at += key[at] + 1
 
 
+def enclose(zone: Zone, key: bytes) -> tuple[bytes, int]:
+    """(name, place) of the closest encloser of a name that does not exist (RFC 4592 3.3.1).
+
+    Halved, not climbed: a name has at most 127 labels, and above what exists all exists.
+    """
+    starts: list[int] = []
+    at, last = key[0] + 1, len(key) - len(zone.apex)
+    while at <= last:
+        starts.append(at)
+        at += key[at] + 1
+    low, high, found = 0, len(starts) - 1, -1  # the last is the apex, which exists
+    while low < high:
+        middle = (low + high) // 2
+        place = zone.place(key[starts[middle] :])
+        if place < 0:
+            low = middle + 1
+        else:
+            high, found = middle, place
+    name = key[starts[high] :]
+    return name, zone.place(name) if found < 0 else found
+
+
 def lookup(zones: Zones, key: bytes, qtype: int, chain: int = 8, names: int = 13) -> Outcome:
     """The outcome for a name (lower-case wire key) and type, class IN.
 
@@ -176,9 +198,7 @@ class _Search:
         if place >= 0:
             node = zone.node(place)
             return node, node
-        name = parent(key)
-        while (place := zone.place(name)) < 0:
-            name = parent(name)
+        name, place = enclose(zone, key)
         encloser = zone.node(place)
         source = zone.find(_STAR + name) if encloser.flags & WILD else None
         return source, encloser

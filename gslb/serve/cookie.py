@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from hmac import compare_digest
 from socket import AF_INET6, inet_aton, inet_pton
 from typing import Final, Literal
 
@@ -56,7 +57,7 @@ class Jar:
                 signed, claimed = cookie[:16] + address, cookie[16:]
                 # The reserved octets are hashed as they came (RFC 9018 section 4.2).
                 for key in self._secrets:
-                    if siphash24(signed, key=key).digest() == claimed:
+                    if compare_digest(siphash24(signed, key=key).digest(), claimed):
                         if key is self._secrets[0] and not RENEWED_S < age_s <= OLDEST_S:
                             return "valid", cookie
                         return "renewed", self._sign(cookie[:CLIENT], address)

@@ -22,7 +22,7 @@ class Engine(Protocol):
         """The reply to one DNS message, without TCP's length prefix; None is silence.
 
         `peer` is the client's address in text, as `recvfrom` gives it: no port, no scope id,
-        possibly "::ffff:192.0.2.1". Never raises.
+        possibly "::ffff:192.0.2.1", which is IPv4. Never raises.
         """
         ...
 

@@ -22,6 +22,7 @@ from gslb.core.answer import (
     Referral,
     Refused,
     Steered,
+    enclose,
     lookup,
     negative_soa,
     zone_of,
@@ -30,7 +31,6 @@ from gslb.core.policy import Family
 from gslb.core.world import Plan
 from gslb.core.zone import CUT, OCCLUDED, WILD, Zone
 from gslb.serve.ready import Ledger, Packed, Steering, pack
-from gslb.wire.name import parent
 from gslb.wire.reply import Records, compose_body
 from gslb.wire.rrtype import (
     AAAA,
@@ -116,9 +116,7 @@ class Memory:
                 entry = self._make(zone, key, qtype, kind_of(b"name", key))
                 _keep(self.ready, self._ready_order, ready_key, entry, MOST_NAMES)
             return entry
-        name = parent(key)
-        while (place := zone.place(name)) < 0:
-            name = parent(name)
+        name, place = enclose(zone, key)
         flags = zone.flags(place)
         if flags & (CUT | OCCLUDED):
             qtype = 0  # below a cut every type gets the same referral
@@ -200,9 +198,7 @@ def pack_absence(zone: Zone, rcode: int, length: int, ttl: int | None = None) ->
     return pack(compose_body(length, zone.apex, authority=soa), rcode, True, ())
 
 
-def _keep(
-    memory: dict[Key, Entry], order: deque[Key], key: Key, entry: Entry, most: int
-) -> None:
+def _keep(memory: dict[Key, Entry], order: deque[Key], key: Key, entry: Entry, most: int) -> None:
     """Remembers an entry that is new; beyond the bound the oldest goes.
 
     `order` has the keys from the oldest on: a dict has to search for its first one, longer and

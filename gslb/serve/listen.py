@@ -52,7 +52,7 @@ class Listeners:
             opener = _Opener(key_sockets(adopted), share)
             for host, port in listen:
                 self._pairs.append(opener.open_pair(host, port))
-            opener.close()
+            opener.refuse_rest()
         except ListenError:
             self._close()
             raise
@@ -140,7 +140,7 @@ class _Opener:
         self._adopted: Final = adopted
         self._shares: Final = share
 
-    def close(self) -> None:
+    def refuse_rest(self) -> None:
         """Everything is open. Raises ListenError if an adopted socket was not wanted."""
         for sock in self._adopted.values():
             raise ListenError(
@@ -234,7 +234,7 @@ def explain_failure(transport: Transport, host: str, port: int, error: OSError) 
         case errno.EADDRNOTAVAIL:
             why = "this machine has no such address; take it out of server.listen"
         case errno.EINVAL if ":" in host:  # we take IPv6 only, so IPv4 cannot come this way
-            why = "not an address of its own; write IPv4 as such, link-local with %interface"
+            why = "not an address of its own; write IPv4 as such, and [::] for link-local ones"
         case errno.EAFNOSUPPORT:
             why = "this machine has no IPv6; take the address out of server.listen"
         case _:

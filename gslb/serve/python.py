@@ -58,6 +58,7 @@ from gslb.wire.tsig import compose_bad_key
 
 _OPT_SIZE: Final = 11
 _CLASS_IN: Final = b"\0\1"
+_MAPPED: Final = "::ffff:"  # before an IPv4 address; that is what the client has
 _SCOPES: Final = tuple(bytes((scope,)) for scope in range(129))
 
 # RFC 8914 section 4, and IANA's "Extended DNS Error Codes".
@@ -144,11 +145,16 @@ class PythonEngine:
     def answer(self, packet: bytes, peer: str, transport: Transport) -> bytes | None:
         """The reply to a packet, None for silence. Never raises."""
         try:
-            (self._queries6 if ":" in peer else self._queries4)[transport][0] += 1
+            if ":" in peer:
+                self._queries6[transport][0] += 1
+                if "." in peer and peer.startswith(_MAPPED):
+                    peer = peer[len(_MAPPED) :]
+            else:
+                self._queries4[transport][0] += 1
             reply = self._quick(packet, peer, transport)
             if reply is None:
                 reply = self._careful(packet, peer, transport)
-            return reply
+            return reply or None
         except Exception:
             # Ours to mend: caught once, here, for all of it (architecture.md, Errors).
             self._ledger.cell("errors")[0] += 1
@@ -163,7 +169,7 @@ class PythonEngine:
     # ---- the quick way ----------------------------------------------------------------
 
     def _quick(self, packet: bytes, peer: str, transport: Transport) -> bytes | None:
-        """The reply to a question in one of the usual shapes, else None."""
+        """The reply to a question in one of the usual shapes, else None; empty is silence."""
         if packet[2:3] > b"\x07":  # a response, or another opcode
             return None
         # What ends at the first zero octet and is a known key is that very name, because
@@ -199,7 +205,12 @@ class PythonEngine:
                 return None
             limiter = self._limiter
             if limiter and result not in PROVEN and limiter.over(peer, entry.kind):
-                return None
+                # A flood must not cost more than it would cost to answer it.
+                if limiter.slips():
+                    return self._careful(packet, peer, transport, slips=True)
+                if result is not None:
+                    self._ledger.cell("cookies", result)[0] += 1
+                return self._drop()
         elif len(reply) > MAX_TCP:
             return None
         if network is not None:
@@ -251,7 +262,10 @@ class PythonEngine:
 
     # ---- the careful way --------------------------------------------------------------
 
-    def _careful(self, packet: bytes, peer: str, transport: Transport) -> bytes | None:
+    def _careful(
+        self, packet: bytes, peer: str, transport: Transport, slips: bool = False
+    ) -> bytes | None:
+        """The reply to any packet; `slips`: it is over the limit, and goes out short."""
         query = parse_query(packet)
         if query is None:
             reason = "short" if len(packet) < HEADER else "response"
@@ -270,11 +284,11 @@ class PythonEngine:
                 self._ledger.cell("cookies", "malformed")[0] += 1
         flags = 0
         limiter = self._limiter
-        if transport == "udp" and limiter and not proven and limiter.over(peer, verdict.kind):
-            if not limiter.slips():
-                self._ledger.cell("rrl", "dropped")[0] += 1
-                self._ledger.cell("dropped", "rate_limit")[0] += 1
-                return None
+        if not slips and transport == "udp" and limiter and not proven:
+            slips = limiter.over(peer, verdict.kind)
+            if slips and not limiter.slips():
+                return self._drop()
+        if slips:
             self._ledger.cell("rrl", "badcookie" if cookie else "slipped")[0] += 1
             if cookie:
                 verdict = _plain(BADCOOKIE)
@@ -282,6 +296,12 @@ class PythonEngine:
                 verdict, flags = _plain(NOERROR), TC
         opt = b"" if edns is None else self._opt(query, edns, verdict, cookie, transport)
         return self._compose(query, verdict, opt, transport, flags)
+
+    def _drop(self) -> bytes:
+        """Silence for who is over the limit."""
+        self._ledger.cell("rrl", "dropped")[0] += 1
+        self._ledger.cell("dropped", "rate_limit")[0] += 1
+        return b""
 
     def _judge(self, query: Query, peer: str) -> Verdict:
         """What is to be said to a query, whatever its shape."""

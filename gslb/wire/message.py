@@ -17,8 +17,8 @@ from gslb.wire.rrtype import BADVERS, FORMERR, NOERROR, NOTAUTH, NOTIMP, OPT, QU
 from gslb.wire.tsig import Signature, parse_tsig
 
 HEADER: Final = 12
-# No query is that long; to step over all that fits 64 KiB would take milliseconds.
-MOST_READ: Final = 4096
+# No query is that long; to step over all that fits into 64 KiB would take milliseconds.
+MOST_READ: Final = 16 * 1024
 
 QR: Final = 0x8000
 AA: Final = 0x0400

@@ -95,7 +95,7 @@ def test_an_address_of_another_machine_is_refused_with_what_to_do():
         (53, errno.EACCES, "permission denied; ports below 1024 need root or CAP_NET_BIND_SERVICE"),
         (5300, errno.EACCES, "[::1]:5300 (UDP): Permission denied"),
         (53, errno.EAFNOSUPPORT, "this machine has no IPv6"),
-        (53, errno.EINVAL, "write IPv4 as such, link-local with %interface"),
+        (53, errno.EINVAL, "write IPv4 as such, and [::] for link-local ones"),
     ],
 )
 def test_a_refusal_says_why_in_words(port, code, text):

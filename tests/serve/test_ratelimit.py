@@ -161,6 +161,16 @@ def test_who_has_no_valid_cookie_is_offered_one_instead_of_truncation(clock: Clo
     assert engine.stats()["rrl", "badcookie"] == 20
 
 
+@pytest.mark.parametrize("slip", [0, 1, 2])
+def test_cookies_are_counted_once_whatever_becomes_of_the_reply(clock: Clock, slip: int) -> None:
+    engine = make(RateLimit(10, slip=slip), clock)
+    for name in ("www", "txt", "nope"):
+        replies(engine, packet(name, cookie=b"clientco"), 30)
+    stats = engine.stats()
+    assert stats["cookies", "client"] == 90
+    assert stats.get(("rrl", "badcookie"), 0) + stats.get(("rrl", "dropped"), 0) == 60
+
+
 def test_names_that_do_not_exist_count_by_zone_and_those_that_do_by_name(clock: Clock) -> None:
     engine = make(RateLimit(10, slip=0), clock)
     nothing = sum(len(replies(engine, packet(f"n{number}.txt"), 1)) for number in range(50))
@@ -195,6 +205,17 @@ def test_exempt_networks_are_free(clock: Clock) -> None:
     assert whole(replies(engine, packet("www"), 100, "2001:db8:77::1")) == 100
     assert whole(replies(engine, packet("www"), 100, "2001:dead::1")) == 10
     assert engine.stats()["rrl", "exempt"] == 180
+
+
+def test_a_mapped_address_is_the_ipv4_address(clock: Clock) -> None:
+    engine = make(RateLimit(10, slip=0, exempt=("203.0.113.0/24",)), clock)
+    assert whole(replies(engine, packet("www"), 20, "::ffff:192.0.2.1")) == 10
+    assert whole(replies(engine, packet("www"), 20, "192.0.2.1")) == 0
+    assert whole(replies(engine, packet("www"), 20, "::ffff:198.51.100.1")) == 10
+    assert whole(replies(engine, packet("www"), 20, "::ffff:203.0.113.1")) == 20
+    (first,) = replies(engine, packet("txt", "TXT", cookie=b"clientco"), 1, "198.51.100.9")
+    cookie = first.options[0].to_wire()
+    assert whole(replies(engine, packet("www", cookie=cookie), 20, "::ffff:198.51.100.9")) == 20
 
 
 def test_log_only_counts_and_answers(clock: Clock) -> None:

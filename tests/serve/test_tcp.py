@@ -226,6 +226,23 @@ async def test_beyond_the_pipeline_limit_octets_stay_in_the_kernel(serve, engine
     assert client.writer.transport.get_write_buffer_size() > len(stream) // 4
 
 
+async def test_large_queries_are_not_held_for_a_client_that_fetches_no_answers(
+    serve, engine, connect, settled
+):
+    engine.padding = bytes(30_000)
+    listeners = serve()
+    client = await connect(listeners.addresses[0])
+    client.writer.transport.pause_reading()
+    client.writer.write(b"".join(frame(query(number, 30_000)) for number in range(500)))
+    await settled(lambda: (len(engine.asked), client.writer.transport.get_write_buffer_size()))
+    assert len(engine.asked) < 500
+    (connection,) = listeners._tcp._connections
+    assert sum(map(len, connection._pending)) < 150_000
+    client.writer.transport.resume_reading()
+    for number in range(500):
+        assert (await client.receive())[:2] == number.to_bytes(2, "big")
+
+
 async def test_a_pipelining_client_leaves_turns_for_others(serve, engine, connect):
     client = await connect(serve().addresses[0])
     client.writer.write(b"".join(frame(query(number % 65536)) for number in range(3000)))

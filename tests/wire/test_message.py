@@ -9,7 +9,7 @@ import dns.rrset
 import pytest
 from gslb.errors import FormatError
 from gslb.wire import edns
-from gslb.wire.message import parse_query
+from gslb.wire.message import MOST_READ, parse_query
 from gslb.wire.rrtype import type_number, type_text
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +61,22 @@ def test_surplus_records_are_ignored() -> None:
     query = parse_query(packet(A_RECORD, authority=(A_RECORD,)))
     assert query is not None
     assert query.rcode == 0
+
+
+def test_what_no_query_needs_is_not_read() -> None:
+    inside = packet(OPT, *[A_RECORD] * ((MOST_READ - len(packet(OPT))) // len(A_RECORD)))
+    query = parse_query(inside)
+    assert query is not None
+    assert query.rcode == 0
+    for beyond in (
+        packet(OPT, *[A_RECORD] * 4000),
+        packet(OPT, b"\1x" * 30_000),
+        packet(OPT, OPT[:-2] + b"\xf0\0" + bytes(0xF000)),
+    ):
+        query = parse_query(beyond)
+        assert query is not None
+        assert query.rcode == 1
+        assert (query.question, query.edns) == (QUESTION, edns.Edns(1232, 0, False))
 
 
 def test_options_of_a_foreign_version_are_not_looked_into() -> None:
