@@ -247,6 +247,7 @@ class Client:
     """Asks over UDP, at a steady rate and from several ports, and counts every query."""
 
     PORTS = 16
+    PATIENCE_S = 10.0  # for what is still out at the end
 
     def __init__(self, port: int, name: str = "www", rrtype: str = "A", per_s: int = 1000) -> None:
         query = dns.message.make_query(f"{name}.gslb.example.com.", rrtype, use_edns=0)
@@ -283,7 +284,7 @@ class Client:
             self._send()
             due += self._pause_s
             self._receive(max(0.0, due - time.monotonic()))
-        ends = time.monotonic() + 10
+        ends = time.monotonic() + self.PATIENCE_S
         while self._waiting and time.monotonic() < ends:
             self._receive(0.1)
         self.lost += len(self._waiting)

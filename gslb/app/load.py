@@ -17,6 +17,7 @@ from gslb.config.document import LARGEST
 from gslb.config.reader import Copy, read_configuration
 from gslb.config.zonesource import digest
 from gslb.core.selftest import run_tests
+from gslb.core.table import PolicyTable
 from gslb.core.target import targets_of
 from gslb.core.world import ConfigTest, Configuration, MapInfo, Plan
 from gslb.errors import ConfigError, Problem, Where

@@ -98,6 +98,20 @@ def test_a_good_reload_is_what_a_later_start_finds(running: Running) -> None:
     assert running.ask("txt", "TXT").answer[0][0].strings == (b"newer",)
 
 
+def test_a_copy_is_written_only_when_it_would_be_another_one(running: Running) -> None:
+    running.start()
+    copy = running.folder / "state/last-good"
+    first = copy.stat().st_ino
+    running.signal(signal.SIGHUP)
+    running.wait_events("reload", 1)
+    assert copy.stat().st_ino == first
+    (copy / "zones/gone.example.zone").write_text("")  # what is in it more would be served, too
+    running.signal(signal.SIGHUP)
+    running.wait_events("reload", 2)
+    assert copy.stat().st_ino != first
+    assert not (copy / "zones/gone.example.zone").exists()
+
+
 def test_when_the_copy_is_broken_too_both_are_told(running: Running) -> None:
     running.start()
     running.stop_process()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import fcntl
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +17,9 @@ from pathlib import Path
 import dns.message
 import dns.query
 import pytest
-from gslb.app.succession import claim, find_predecessor
+from gslb.app import succession
+from gslb.app.succession import Predecessor, claim, find_predecessor, succeeding
+from gslb.errors import ListenError
 
 from running import CONFIG, ZONE, Client, Running, wait_for
 
@@ -204,3 +209,60 @@ def test_only_a_process_that_holds_the_file_is_a_predecessor(tmp_path: Path) -> 
         file.write("1\n")
         file.flush()
         assert find_predecessor(state) is None
+
+
+def test_only_one_server_at_a_time_takes_over(tmp_path: Path) -> None:
+    """The second would end the first, which has hardly begun to answer."""
+    state = str(tmp_path)
+    with succeeding(state):
+        with pytest.raises(ListenError, match="is just taking over") as refused, succeeding(state):
+            pass
+        assert state in str(refused.value)
+    with succeeding(state):  # the lock went with the one that had it
+        pass
+    with succeeding(str(tmp_path / "nowhere")):  # nothing to take over, an ordinary start
+        pass
+
+
+def test_two_servers_that_want_to_take_over_end_as_one(
+    running: Running, successors: list[Running]
+) -> None:
+    running.start()
+    second = successors[0]
+    with succeeding(str(running.folder / "state")):  # one of them, halfway through
+        command = [sys.executable, "-m", "gslb", "serve", "-c", str(running.config), "--replace"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "another server is just taking over" in done.stderr
+    assert running.addresses() == {"127.10.1.1"}
+    second.start("--replace")
+    assert running.process is not None
+    assert running.process.wait(20) == 0
+    assert second.addresses() == {"127.10.1.1"}
+
+
+def test_a_predecessor_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(succession, "END_S", 0.05)
+    deaf = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"], stdout=subprocess.DEVNULL
+    )
+    deaf.send_signal(signal.SIGSTOP)  # SIGTERM waits until it goes on, which it never does
+    os.waitid(os.P_PID, deaf.pid, os.WSTOPPED)
+    assert asyncio.run(Predecessor(deaf.pid, os.pidfd_open(deaf.pid)).end()) is False
+    assert deaf.wait(10) == -signal.SIGKILL
+
+
+def test_a_state_of_somebody_else_is_no_ordinary_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server has the ports: better say why it is not taken over than that they are taken."""
+    descriptor, _ = claim(str(tmp_path))
+    assert descriptor is not None
+
+    def refuse(folder: str) -> list[str]:
+        raise PermissionError(errno.EACCES, "Permission denied", folder)
+
+    monkeypatch.setattr("gslb.app.succession.os.listdir", refuse)
+    with pytest.raises(ListenError, match="Permission denied; be the user"):
+        find_predecessor(str(tmp_path))
+    os.close(descriptor)

@@ -186,3 +186,18 @@ def test_a_second_signal_stops_at_once(running: Running) -> None:
     assert running.process is not None
     # The first may have done its work already; then the second finds Python about to end.
     assert running.process.wait(10) in (0, 130, -signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("module", "others"),
+    [
+        # Before the loading process runs, nothing is imported that takes its time.
+        ("gslb.app.serve", "aiohttp prometheus_client numpy gslb.core.world gslb.app.start"),
+        # That process answers nobody, and does without numpy if nothing is steered.
+        ("gslb.app.loading", "aiohttp prometheus_client asyncio numpy geoip2"),
+    ],
+)
+def test_both_halves_of_a_start_do_without_what_the_other_needs(module: str, others: str) -> None:
+    program = f"import sys, {module}; print([m for m in {others.split()} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (run.stdout.strip(), run.stderr) == ("[]", "")
