@@ -111,15 +111,15 @@ def measure_half(server: Server, good: list[bytes], capacity: float) -> tuple[li
 def measure_garbage(
     server: Server, good: list[bytes], capacity: float, calm_s: float
 ) -> list[Fact]:
-    """Good queries at half the capacity, and as much garbage."""
-    kept = Stream(server.port, good, HALF * capacity)
-    noise = Stream(server.port, list(garbage()), HALF * capacity)
+    """Half the capacity, of which half is garbage."""
+    kept = Stream(server.port, good, HALF * HALF * capacity)
+    noise = Stream(server.port, list(garbage()), HALF * HALF * capacity)
     offer([kept, noise], GARBAGE_S)
     for stream in (kept, noise):
         stream.close()
     fault = offered_too_little(kept, noise)
     slow_s = slowest_percent_s(kept)
-    name = f"{HALF:.0%} of it, and as much garbage"
+    name = f"{HALF:.0%} of it, half of that garbage"
     lost = kept.lost / kept.sent * 100
     return [
         Fact(f"{name}: good lost", lost, "%", MOST_LOST, fault=fault),

@@ -255,6 +255,7 @@ class Server:
             await self.monitor.watch(plan.config.checks, plan.targets, settings.probe)
             await self.monitor.settle(settings.probe.settle_s)
             self._told = {target: at for target, at in self._told.items() if target in plan.targets}
+            await self._prepare(plan)
             health = await self._survey(plan)
             if self.listeners is not None:
                 self.listeners.limit(settings.tcp, settings.limits.udp_batch)
@@ -262,11 +263,16 @@ class Server:
                 self.control.max_body = settings.max_body
             limit_log(settings.limits.log_lines)
         else:
+            await self._prepare(plan)
             health = self.world.health
         self._publish(plan, health)
         self._maps, self._locator = maps, None
         previous, self._delivery = self._delivery, delivery
         previous.close()
+
+    async def _prepare(self, plan: Plan) -> None:
+        for _ in self.engine.prepare(plan):
+            await asyncio.sleep(0)
 
     async def _survey(self, plan: Plan) -> Health:
         """The health of a plan's pools by what the prober knows at the end of this."""

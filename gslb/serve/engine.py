@@ -7,10 +7,10 @@ never raises, so the same packet function runs under any socket.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal, Protocol
 
-from gslb.core.world import World
+from gslb.core.world import Plan, World
 
 Transport = Literal["udp", "tcp"]
 
@@ -24,6 +24,10 @@ class Engine(Protocol):
         `peer` is the client's address in text, as `recvfrom` gives it: no port, no scope id,
         possibly "::ffff:192.0.2.1", which is IPv4. Never raises.
         """
+        ...
+
+    def prepare(self, plan: Plan) -> Iterator[None]:
+        """Gets ready for a plan that will be published, in steps of less than a millisecond."""
         ...
 
     def publish(self, world: World) -> None:

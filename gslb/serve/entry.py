@@ -11,7 +11,7 @@ length and type. An entry's `kind` is what rate limiting counts by; it outlives 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -52,6 +52,7 @@ from gslb.wire.rrtype import (
 
 MOST_NAMES: Final = 100_000
 MOST_BELOW: Final = 20_000
+NAMES_A_STEP: Final = 10  # a fraction of a millisecond
 _CLASS_IN: Final = b"\0\1"
 _NOWHERE: Final = -1  # no place in a zone's blob
 
@@ -99,13 +100,20 @@ class Memory:
         self._below_order: deque[tuple[bytes, int, int, int]] = deque()
         self._steerings: dict[tuple[str, int, Family], Steering] = {}
         self._types = _USUAL.union(*(zone.types for zone in plan.zones.values()))
-        self._plan, self._ledger = plan, ledger
+        self.plan, self._ledger = plan, ledger
+
+    def follow(self, previous: Memory) -> Iterator[None]:
+        """Remembers the names and types that `previous` does, a few at each step."""
+        for number, question in enumerate(tuple(previous.ready), 1):
+            self.entry(question[:-4], int.from_bytes(question[-4:-2], "big"))
+            if not number % NAMES_A_STEP:
+                yield
 
     def entry(self, key: bytes, qtype: int) -> Entry | None:
         """The entry of a question of class IN; None if no zone of ours holds the name."""
         if qtype not in self._types:
             qtype = 0
-        zone = zone_of(self._plan.zones, key, qtype)
+        zone = zone_of(self.plan.zones, key, qtype)
         if zone is None:
             return None
         place = zone.place(key)
@@ -144,8 +152,8 @@ class Memory:
         return entry
 
     def _make(self, zone: Zone, key: bytes, qtype: int, kind: int) -> Entry:
-        limits = self._plan.config.settings.limits
-        outcome = lookup(self._plan.zones, key, qtype, limits.cname_chain, limits.additional)
+        limits = self.plan.config.settings.limits
+        outcome = lookup(self.plan.zones, key, qtype, limits.cname_chain, limits.additional)
         size = len(key)
         match outcome:
             case Steered():
@@ -180,13 +188,13 @@ class Memory:
         return shared if rcode == NXDOMAIN else Static(shared.packed, rcode, kind)
 
     def _chosen(self, steered: Steered, key: bytes, family: Family, kind: int) -> Entry:
-        config = self._plan.config
+        config = self.plan.config
         policy = config.policies[steered.policy]
         if not policy.has(family):
             return self._nothing(steered.zone, NOERROR, len(key), kind)
         known = self._steerings.get((policy.name, steered.ttl, family))
         if known is None:
-            table = self._plan.tables[policy.name]
+            table = self.plan.tables[policy.name]
             known = Steering(policy, table, config.pools, steered.ttl, family, self._ledger)
             self._steerings[policy.name, steered.ttl, family] = known
         return Chosen(known, steered.zone, kind)

@@ -12,26 +12,33 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from random import Random
 from socket import AF_INET6, inet_aton, inet_pton
-from typing import Final, NamedTuple
+from typing import Final
 
 from gslb.core.subject import Subject, locate, subject_of
-from gslb.core.world import World
+from gslb.core.world import Plan, World
 from gslb.errors import FormatError
 from gslb.serve.cookie import LENGTHS, PROVEN, Jar
 from gslb.serve.engine import Transport
-from gslb.serve.entry import ERROR, Chosen, Entry, Memory, Static, pack_absence
+from gslb.serve.entry import Chosen, Entry, Memory, Static, pack_absence
 from gslb.serve.ratelimit import RateLimiter, Table
-from gslb.serve.ready import EngineDice, Ledger, Packed, Steering, Tell, pack
+from gslb.serve.ready import EngineDice, Ledger, Packed, Steering, Tell
 from gslb.serve.shape import PLAIN_UDP, REPLY_COOKIE, ShapeReader
+from gslb.serve.verdict import (
+    NOT_AUTHORITATIVE,
+    NOT_IN,
+    NOT_SUPPORTED,
+    PROHIBITED,
+    Verdict,
+    plain,
+)
 from gslb.wire.edns import (
     COOKIE,
     NSID,
     Edns,
-    compose_error,
     compose_keepalive,
     compose_opt,
     compose_option,
@@ -39,7 +46,7 @@ from gslb.wire.edns import (
 )
 from gslb.wire.message import HEADER, TC, Query, parse_query
 from gslb.wire.name import parse
-from gslb.wire.reply import EMPTY, MAX_TCP, compose_reply, reply_flags
+from gslb.wire.reply import MAX_TCP, compose_reply, reply_flags
 from gslb.wire.rrtype import (
     AXFR,
     BADCOOKIE,
@@ -61,27 +68,7 @@ _CLASS_IN: Final = b"\0\1"
 _MAPPED: Final = "::ffff:"  # before an IPv4 address; that is what the client has
 _SCOPES: Final = tuple(bytes((scope,)) for scope in range(129))
 
-# RFC 8914 section 4, and IANA's "Extended DNS Error Codes".
-_PROHIBITED: Final = compose_error(18, "no zone transfers")
-_NOT_AUTHORITATIVE: Final = compose_error(20)
-_NOT_IN: Final = compose_error(20, "class IN only")
-_NOT_SUPPORTED: Final = compose_error(21)
-
 log = logging.getLogger("gslb.engine")
-
-
-class Verdict(NamedTuple):
-    """What is to be said, before anything of EDNS.
-
-    `scope` None: the client's subnet was not used (SCOPE 0). `kind` is for rate limiting,
-    `error` an option for people.
-    """
-
-    packed: Packed
-    rcode: int
-    kind: int = ERROR
-    scope: int | None = None
-    error: bytes = b""
 
 
 class PythonEngine:
@@ -101,6 +88,7 @@ class PythonEngine:
         self._ledger = Ledger(tell)
         self._dice = EngineDice(generator or Random())
         self._wall, self._table = wall, Table(elapsed)
+        self._coming: Memory | None = None
         cell = self._ledger.cell
         self._queries4, self._queries6 = (
             {transport: cell("queries", transport, family) for transport in ("udp", "tcp")}
@@ -112,6 +100,15 @@ class PythonEngine:
         }
         self._ecs_used, self._ecs_unused = cell("ecs", "used"), cell("ecs", "unused")
         self._learn(world)
+
+    def prepare(self, plan: Plan) -> Iterator[None]:
+        """Looks up for a coming plan what was asked of the present one, in short steps.
+
+        Else the first second of a plan would pay for all of its names at once.
+        """
+        coming = Memory(plan, self._ledger)
+        yield from coming.follow(self._memory)
+        self._coming = coming
 
     def publish(self, world: World) -> None:
         """Answers come from this World from now on; a new plan forgets what was remembered."""
@@ -134,7 +131,10 @@ class PythonEngine:
         self._keepalive = compose_keepalive(settings.tcp.idle_s)
         self._shapes = ShapeReader(settings.udp_size, self._jar is not None)
         self._dice.forget()
-        self._memory = Memory(world.plan, self._ledger)
+        coming, self._coming = self._coming, None
+        if coming is None or coming.plan is not world.plan:
+            coming = Memory(world.plan, self._ledger)
+        self._memory = coming
         self._ready = self._memory.ready
         self._plan, self._health = world.plan, world.health
 
@@ -164,7 +164,7 @@ class PythonEngine:
                 return None
             edns = query.edns
             opt = b"" if edns is None else compose_opt(self._udp_size, edns.do)
-            return self._compose(query, _plain(SERVFAIL), opt, transport)
+            return self._compose(query, plain(SERVFAIL), opt, transport)
 
     # ---- the quick way ----------------------------------------------------------------
 
@@ -280,7 +280,7 @@ class PythonEngine:
                 cookie, proven = compose_option(COOKIE, baked), result in PROVEN
                 self._ledger.cell("cookies", result)[0] += 1
             else:
-                verdict = _plain(FORMERR)
+                verdict = plain(FORMERR)
                 self._ledger.cell("cookies", "malformed")[0] += 1
         flags = 0
         limiter = self._limiter
@@ -291,9 +291,9 @@ class PythonEngine:
         if slips:
             self._ledger.cell("rrl", "badcookie" if cookie else "slipped")[0] += 1
             if cookie:
-                verdict = _plain(BADCOOKIE)
+                verdict = plain(BADCOOKIE)
             elif verdict.rcode in (NOERROR, NXDOMAIN):
-                verdict, flags = _plain(NOERROR), TC
+                verdict, flags = plain(NOERROR), TC
         opt = b"" if edns is None else self._opt(query, edns, verdict, cookie, transport)
         return self._compose(query, verdict, opt, transport, flags)
 
@@ -306,16 +306,16 @@ class PythonEngine:
     def _judge(self, query: Query, peer: str) -> Verdict:
         """What is to be said to a query, whatever its shape."""
         if query.rcode:
-            return _plain(query.rcode, _NOT_SUPPORTED if query.rcode == NOTIMP else b"")
+            return plain(query.rcode, NOT_SUPPORTED if query.rcode == NOTIMP else b"")
         if not query.question:
-            return _plain(NOERROR if self._jar is not None else FORMERR)
+            return plain(NOERROR if self._jar is not None else FORMERR)
         if query.qclass != IN:
-            return _plain(REFUSED, _NOT_IN)
+            return plain(REFUSED, NOT_IN)
         entry = self._memory.entry(query.key, query.qtype)
         if entry is None:
-            return _plain(REFUSED, _NOT_AUTHORITATIVE)
+            return plain(REFUSED, NOT_AUTHORITATIVE)
         if query.qtype in (AXFR, IXFR):
-            return _plain(REFUSED, _PROHIBITED)
+            return plain(REFUSED, PROHIBITED)
         if isinstance(entry, Static):
             return Verdict(entry.packed, entry.rcode, entry.kind)
         return self._steer(query, entry, peer)
@@ -335,7 +335,7 @@ class PythonEngine:
         rule = ready.outcome.rule
         self._ledger.cell("policy_fallback", steering.policy.name, rule)[0] += 1
         if rule == "servfail":
-            return _plain(SERVFAIL)
+            return plain(SERVFAIL)
         packed = pack_absence(entry.zone, NOERROR, len(query.key), ready.ttl)
         return Verdict(packed, NOERROR, kind)
 
@@ -389,8 +389,3 @@ class PythonEngine:
             cell[0] += 1
         self._responses[rcode][transport][0] += 1
         return reply
-
-
-def _plain(rcode: int, error: bytes = b"") -> Verdict:
-    """A reply without records."""
-    return Verdict(pack(EMPTY, rcode, False, ()), rcode, error=error)
