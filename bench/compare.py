@@ -87,7 +87,7 @@ def compare(
         files[server.name] = queries
         replies[server.name] = list(replies_of(server, islice(workload.queries(cookie), SAMPLE)))
         say(f"{workload.name}: warming up {server.name}")
-        dnsperf.measure(server.port, queries, min(WARM_UP_S, seconds), core)
+        run_once(server, queries, min(WARM_UP_S, seconds), core)
     done: dict[str, list[Round]] = {server.name: [] for server in servers}
     for number in range(1, rounds + 1):
         for server in servers:
@@ -100,11 +100,16 @@ def compare(
     )
 
 
+def run_once(server: Server, queries: Path, seconds: float, core: int) -> dnsperf.Run:
+    """dnsperf against one server."""
+    return dnsperf.measure(server.port, queries, seconds, core, server.outstanding)
+
+
 def run_round(server: Server, queries: Path, seconds: float, core: int) -> Round:
     """One measured run, after a moment in which the machine has settled."""
     time.sleep(0.2)
     before = machine.cpu(server.pid)
-    run = dnsperf.measure(server.port, queries, seconds, core)
+    run = run_once(server, queries, seconds, core)
     server.require_alive()
     return Round(run, machine.cpu(server.pid) - before)
 

@@ -63,11 +63,11 @@ def version() -> str:
     return f"dnsperf {found[1]}" if found else "dnsperf"
 
 
-def command(port: int, queries: Path, seconds: float) -> list[str]:
+def command(port: int, queries: Path, seconds: float, outstanding: int) -> list[str]:
     """dnsperf with a file of ready queries."""
     return (
         f"dnsperf -s 127.0.0.1 -p {port} -B -d {queries} -l {seconds:g} -T 1"
-        f" -c {CLIENTS} -q {OUTSTANDING} -t {ANSWER_TIMEOUT_S} -O suppress=timeout"
+        f" -c {CLIENTS} -q {outstanding} -t {ANSWER_TIMEOUT_S} -O suppress=timeout"
     ).split()
 
 
@@ -90,9 +90,11 @@ def run(command: list[str], core: int, timeout_s: float) -> str:
     return done.stdout
 
 
-def measure(port: int, queries: Path, seconds: float, core: int) -> Run:
+def measure(
+    port: int, queries: Path, seconds: float, core: int, outstanding: int = OUTSTANDING
+) -> Run:
     """As many queries as the server answers, for that many seconds."""
-    return parse(run(command(port, queries, seconds), core, seconds + 30))
+    return parse(run(command(port, queries, seconds, outstanding), core, seconds + 30))
 
 
 class Load:

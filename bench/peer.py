@@ -16,7 +16,7 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Protocol
 
-from bench import machine
+from bench import dnsperf, machine
 from bench.question import Reply, ask, query
 from bench.world import STEERED
 
@@ -32,10 +32,12 @@ class Peer(Protocol):
     """A server to compare with. `name` is what tables and `--peers` call it.
 
     `skips`: the workloads that it is not given, for a reason that stands beside them.
+    `outstanding`: how many queries at a time it keeps up with.
     """
 
     name: str
     skips: frozenset[str]
+    outstanding: int
 
     def missing(self) -> str:
         """What has to be installed first, or nothing."""
@@ -62,6 +64,7 @@ class Server:
     process: Popen[bytes]
     port: int
     log: Path
+    outstanding: int = dnsperf.OUTSTANDING
 
     @property
     def pid(self) -> int:
@@ -104,7 +107,7 @@ def started(peer: Peer, folder: Path, core: int) -> Iterator[Server]:
     port = free_port()
     log = folder / "log"
     process = machine.start(peer.command(folder, port), log, core)
-    server = Server(peer.name, peer.skips, process, port, log)
+    server = Server(peer.name, peer.skips, process, port, log, peer.outstanding)
     try:
         wait_for_answer(server)
         yield server

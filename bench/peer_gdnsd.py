@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from bench import dnsperf
 from bench.world import DATACENTERS, ZONE, compose_zone, find_city_database
 
 CONFIG = """\
@@ -37,6 +38,7 @@ class Gdnsd:
 
     name = "gdnsd"
     skips: frozenset[str] = frozenset()
+    outstanding = dnsperf.OUTSTANDING
 
     def missing(self) -> str:
         """What to install first, or nothing."""

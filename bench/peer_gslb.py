@@ -13,6 +13,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from bench import dnsperf
 from bench.peer import PeerError
 from bench.world import DATACENTERS, ZONE, compose_zone, find_city_database
 
@@ -43,6 +44,7 @@ class Gslb:
     """This checkout, run by the Python that runs the bench."""
 
     skips: frozenset[str] = frozenset()
+    outstanding = dnsperf.OUTSTANDING
 
     def __init__(self, name: str = "gslb", guards: str = OFF) -> None:
         self.name = name

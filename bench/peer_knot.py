@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from bench import dnsperf
 from bench.country import nearest_by_country
 from bench.world import DATACENTERS, STEERED, ZONE, compose_zone, find_city_database
 
@@ -51,6 +52,7 @@ class Knot:
     name = "knot"
     # mod-cookies answers a client cookie alone with BADCOOKIE and no records.
     skips = frozenset({"cookie-first"})
+    outstanding = dnsperf.OUTSTANDING
 
     def missing(self) -> str:
         """What to install first, or nothing."""
