@@ -78,8 +78,9 @@ def parse_query(packet: bytes) -> Query | None:
         if count <= 1:
             edns, signature, readable = _read_records(packet, end)
             rcode = rcode or _judge(edns, signature, readable)
-            if not count and edns is not None and edns.cookie is not None and readable:
-                rcode = rcode if rcode != FORMERR else NOERROR
+            has_cookie = edns is not None and edns.cookie is not None
+            if rcode == FORMERR and not count and has_cookie and readable:
+                rcode = NOERROR
     except FormatError:
         rcode = rcode or FORMERR
     return Query(packet[:2], flags, question, key, qtype, qclass, edns, rcode, signature)

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from gslb.app import lastgood
+from gslb.app.load import load
 
 from running import CONFIG, ZONE, Running, wait_for
 
@@ -83,6 +85,21 @@ def test_a_broken_secret_file_keeps_nobody_from_answers(running: Running) -> Non
     assert running.addresses() == {"127.10.1.1"}
     assert running.events("last_good")
     assert (running.folder / "state" / "cookies").read_text() == "nonsense"
+
+
+def test_what_is_too_large_is_not_copied_and_the_copy_before_it_stays(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(running.config)
+    copy = running.folder / "state" / "last-good" / "gslb.yaml"
+    assert lastgood.keep(path, load(path)) == ()
+    before = copy.read_text()
+    running.config.write_text(before + "# more\n")
+    monkeypatch.setattr(lastgood, "MOST_OCTETS", len(before))
+    (warning,) = lastgood.keep(path, load(path))
+    assert warning.severity == "warning"
+    assert "is not copied there: it has more than" in warning.what
+    assert copy.read_text() == before
 
 
 def test_a_good_reload_is_what_a_later_start_finds(running: Running) -> None:
