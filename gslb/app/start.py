@@ -31,8 +31,9 @@ from gslb.observe.log import ERROR, event
 from gslb.observe.metrics import Metrics
 from gslb.serve.activation import activated_sockets
 from gslb.serve.holder import find_holder
-from gslb.serve.listen import Listeners
+from gslb.serve.listen import Listeners, is_here
 
+DEFAULT_LISTEN = Settings().listen
 KILLED = "it did not end when told to and was killed; this server answers"
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ async def start(
     adopted = activated_sockets()
     delivery, is_recovered = await _load(path, loading, wishes.strict)
     settings = delivery.loaded.plan.config.settings
-    report((*delivery.loaded.warnings, *find_shortage(path, settings)))
+    listen, missing = _find_listen(path, settings)
+    report((*delivery.loaded.warnings, *find_shortage(path, settings), *missing))
     if (wishes.engine or settings.engine) == "native":
         raise EngineMissingError("engine native: this release has no native engine; say auto")
     server = Server(path, delivery, wanted, is_recovered)
@@ -63,11 +65,11 @@ async def start(
         with succeeding(settings.state) if wishes.replace else nullcontext():
             predecessor = find_predecessor(settings.state) if wishes.replace else None
             if predecessor is not None:
-                await _replace(server, settings, adopted, predecessor)
+                await _replace(server, settings, listen, adopted, predecessor)
             else:
                 if wishes.replace:
                     event("replace", why=f"no server has {settings.state}: an ordinary start")
-                await _open(server, settings, adopted)
+                await _open(server, settings, listen, adopted)
             report(server.claim(settings.state))
     except BaseException:
         await server.stop()
@@ -104,21 +106,37 @@ def _tell_both(path: str, error: ConfigError) -> tuple[Problem, ...]:
     )
 
 
-async def _open(server: Server, settings: Settings, adopted: Sequence[socket.socket]) -> None:
+def _find_listen(path: str, settings: Settings) -> tuple[tuple[Listen, ...], tuple[Problem, ...]]:
+    """Where to listen, and a warning if that is less than the default: a machine without IPv6 has
+    no ::1. What somebody asked for by name is never left out."""
+    if settings.listen != DEFAULT_LISTEN or is_here("::1"):
+        return settings.listen, ()
+    what = "listen: this machine has no ::1; this server answers on 127.0.0.1 only"
+    problem = Problem(Where(path), "server", what, "name the addresses to listen on", "warning")
+    return tuple(listen for listen in settings.listen if listen[0] != "::1"), (problem,)
+
+
+async def _open(
+    server: Server,
+    settings: Settings,
+    listen: Sequence[Listen],
+    adopted: Sequence[socket.socket],
+) -> None:
     """An ordinary start."""
     if not adopted:
         # Once for nothing, so that a port in use is said at once; for good only when the
         # first verdicts are in (health.md, Start), so that no query waits in a socket.
-        await Listeners(settings.listen).stop()
+        await Listeners(listen).stop()
     if settings.control is not None:
         await _open_control(server, settings.control, settings.control_hosts)
     await server.settle()
-    server.start(Listeners(settings.listen, adopted))
+    server.start(Listeners(listen, adopted))
 
 
 async def _replace(
     server: Server,
     settings: Settings,
+    listen: Sequence[Listen],
     adopted: Sequence[socket.socket],
     predecessor: Predecessor,
 ) -> None:
@@ -126,7 +144,7 @@ async def _replace(
     event("replace", predecessor=predecessor.pid, why="it answers until this server can")
     await server.settle()
     # Not earlier: what comes between binding and steering waits in the socket until then.
-    server.start(Listeners(settings.listen, adopted, share=True))
+    server.start(Listeners(listen, adopted, share=True))
     if await predecessor.end():
         event("replace", predecessor=predecessor.pid, why="it has ended, this server answers")
     else:

@@ -133,6 +133,16 @@ class Listeners:
             sock.close()
 
 
+def is_here(host: str) -> bool:
+    """Whether this machine has an address."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+            sock.bind((host, 0))
+    except OSError as error:
+        return error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+    return True
+
+
 class _Opener:
     """Opens sockets, or finds them among those that were `adopted`."""
 

@@ -201,3 +201,38 @@ def test_both_halves_of_a_start_do_without_what_the_other_needs(module: str, oth
     program = f"import sys, {module}; print([m for m in {others.split()} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (run.stdout.strip(), run.stderr) == ("[]", "")
+
+
+WITHOUT_IPV6 = """\
+ip link set lo up
+echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6
+exec "$@"
+"""
+
+
+def _without_ipv6(running: Running) -> subprocess.Popen[str]:
+    """The server in a network of its own that has no ::1."""
+    if subprocess.run(["unshare", "-n", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs network namespaces: root")
+    command = ["unshare", "-n", "sh", "-c", WITHOUT_IPV6, "sh", sys.executable, "-m", "gslb"]
+    return subprocess.Popen(
+        [*command, "serve", "-c", str(running.config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_default_leaves_out_an_ipv6_loopback_that_is_not_there(running: Running) -> None:
+    running.write(CONFIG.replace('  listen: ["127.0.0.1:{dns}", "[::1]:{dns}"]\n', ""))
+    process = _without_ipv6(running)
+    assert process.stdout is not None
+    assert "listen=127.0.0.1:5300 " in process.stdout.readline()
+    process.terminate()
+    assert "this machine has no ::1" in process.communicate()[1]
+    assert process.returncode == 0
+
+
+def test_an_address_that_was_asked_for_and_is_not_there_refuses_the_start(running: Running) -> None:
+    log = _without_ipv6(running).communicate()[1]
+    assert f"cannot listen on [::1]:{running.dns}" in log
