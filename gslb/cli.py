@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import typer
@@ -195,6 +196,10 @@ def explain(
         str | None,
         typer.Option(metavar="URL", help="The server to ask [default: control.listen]."),
     ] = None,
+    token_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The token for a server on another machine."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -207,12 +212,14 @@ def explain(
       gslb explain www.gslb.example.com --from 81.2.69.160
       gslb explain www.gslb.example.com AAAA --from 81.2.69.0/24 --down fra --offline
     """
-    if offline and server:
-        raise typer.BadParameter("--offline asks no server, --server does")
-    from gslb import console
+    if offline and (server or token_file):
+        raise typer.BadParameter("--offline asks no server, --server and --token-file do")
+    from gslb import console, remote
 
-    failing = tuple(down or ())
-    body = None if offline else _explain_live(name, rrtype, client, failing, server, config)
+    body, failing = None, tuple(down or ())
+    if not offline:
+        query = remote.compose_query(name, rrtype, client, failing)
+        body = _explain_live(query, server, token_file, config)
     if body is None:
         path = find_configuration(config)
         from gslb.app.offline import explain_offline
@@ -231,26 +238,19 @@ def explain(
 
 
 def _explain_live(
-    name: str,
-    rrtype: str,
-    client: str | None,
-    down: tuple[str, ...],
-    server: str | None,
-    config: str | None,
+    query: Sequence[tuple[str, str]], server: str | None, token_file: str | None, config: str | None
 ) -> dict[str, object] | None:
     """What the running server says; None (and a note) if there is none and none was named."""
     from gslb import console, remote
 
-    query = [("name", name), ("type", rrtype)]
-    query += [("from", client)] if client else []
-    query += [("down", item) for item in down]
     try:
         url = remote.parse_url(server) if server else control_url(read_settings(config))
         if url is None:
             console.note("control.listen is off")
             return None
+        token = remote.read_token(token_file) if token_file else None
         with console.progress(f"asking {url}"):
-            return remote.fetch_json(url, "/v1/explain", query)
+            return remote.fetch_explanation(url, token, query)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     except remote.RefusedError as error:

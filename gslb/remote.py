@@ -1,8 +1,9 @@
 """A running server, asked over its control address.
 
-Knows: URLs, HTTP by the standard library, problem documents (RFC 9457). Refuses to know: what a
-body means, and proxies: a proxy of the environment must not see who steers what. Invariant:
-whatever goes wrong is an UnreachableError (nobody to talk to) or a RefusedError (it said no).
+Knows: URLs, HTTP by the standard library, problem documents (RFC 9457), the file of a token.
+Refuses to know: what a body means, and proxies: a proxy of the environment must not see who steers
+what. Invariant: whatever goes wrong is an UnreachableError (nobody to talk to) or a RefusedError
+(it said no); a token goes to the server that was named, to no other and into no message.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 
-from gslb.errors import GslbError, UnreachableError
+from gslb.errors import ConfigError, GslbError, Problem, UnreachableError, Where
 
 TIMEOUT_S = 5.0
 MAX_BODY = 16 * 1024 * 1024
+MAX_TOKEN = 4096  # octets
+
+Query = Sequence[tuple[str, str]]
 
 
 class RefusedError(GslbError):
@@ -38,12 +42,46 @@ def parse_url(text: str) -> str:
     return url.rstrip("/")
 
 
-def fetch_json(url: str, path: str, query: Sequence[tuple[str, str]]) -> dict[str, object]:
+def read_token(path: str) -> str:
+    """The token of a file, without white space around it. Raises OSError, ConfigError."""
+    with open(path, "rb") as file:
+        octets = file.read(MAX_TOKEN + 1)
+    token = octets.decode("ascii", "replace").strip()
+    if not token:
+        what = "is empty"
+    elif len(octets) > MAX_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
+        what = "holds no token"
+    else:
+        return token
+    hint = "write the token into it, on one line, and nothing else"
+    raise ConfigError((Problem(Where(path), "", what, hint),))
+
+
+def compose_query(name: str, rrtype: str, client: str | None, down: Sequence[str]) -> Query:
+    """The parameters of `/v1/explain`."""
+    asker = [("from", client)] if client else []
+    return (("name", name), ("type", rrtype), *asker, *(("down", item) for item in down))
+
+
+def fetch_explanation(url: str, token: str | None, query: Query) -> dict[str, object]:
+    """The body of `/v1/explain`. Raises UnreachableError, RefusedError."""
+    try:
+        return fetch_json(url, "/v1/explain", query, token)
+    except RefusedError as error:
+        if error.status != 401:
+            raise
+        hint = "look into the one of --token-file" if token else "give its file by --token-file"
+        raise RefusedError(error.status, f"{error}; {hint}") from None
+
+
+def fetch_json(url: str, path: str, query: Query, token: str | None = None) -> dict[str, object]:
     """GETs a JSON object. Raises UnreachableError, RefusedError."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    full = f"{url}{path}?{urllib.parse.urlencode(query)}"
+    request = urllib.request.Request(f"{url}{path}?{urllib.parse.urlencode(query)}")
+    if token is not None:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
-        with opener.open(full, timeout=TIMEOUT_S) as response:
+        with opener.open(request, timeout=TIMEOUT_S) as response:
             octets: bytes = response.read(MAX_BODY)
     except urllib.error.HTTPError as error:
         with error:

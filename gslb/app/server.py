@@ -261,6 +261,7 @@ class Server:
                 self.listeners.limit(settings.tcp, settings.limits.udp_batch)
             if self.control is not None:
                 self.control.max_body = settings.max_body
+                self.control.tokens = settings.tokens
             limit_log(settings.limits.log_lines)
         else:
             await self._prepare(plan)

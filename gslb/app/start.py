@@ -165,8 +165,8 @@ async def _open_control(server: Server, listen: Listen, hosts: tuple[str, ...]) 
         explain=server.explain,
         holder=lambda host, port: find_holder("tcp", host, port),
     )
-    max_body = server.world.plan.config.settings.max_body
-    server.control = Control(listen, hosts, suppliers, max_body)
+    settings = server.world.plan.config.settings
+    server.control = Control(listen, hosts, suppliers, settings.max_body, settings.tokens)
     server.control_address = await server.control.start()
 
 

@@ -28,6 +28,7 @@ from gslb.core.setting import (
     Listen,
     ProbeSettings,
     RateLimit,
+    Role,
     Settings,
     TcpLimits,
 )
@@ -243,7 +244,7 @@ class ServerModel(Flat):
 
 
 class ControlModel(Flat):
-    """`control`."""
+    """`control`, without its tokens, whose keys are names."""
 
     listen: Annotated[
         Endpoint | None,
@@ -252,6 +253,19 @@ class ControlModel(Flat):
     ] = Settings().control
     hosts: Annotated[tuple[Line, ...], BeforeValidator(_as_tuple), _TEXTS] = ()
     max_body: Annotated[Size, Field(ge=1024, le=16 * 1024 * 1024)] = Settings().max_body
+    insecure: bool = False
+
+
+class TokenModel(Flat):
+    """`control.tokens.NAME`."""
+
+    role: Role
+    sha256: Annotated[
+        bytes,
+        PlainValidator(scalar.read_sha256),
+        as_schema("string", pattern="^[0-9a-fA-F]{64}$"),
+    ]
+    only: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), _TEXTS] = ()
 
 
 class GeoModel(Flat):

@@ -13,6 +13,7 @@ from typing import Final
 
 from gslb.config.check import read_check_defaults, read_checks
 from gslb.config.client import read_clients, read_overrides
+from gslb.config.control import look_at_reporters
 from gslb.config.document import read_document
 from gslb.config.expectation import read_tests
 from gslb.config.flat import as_mapping, read_defaults, without_later
@@ -131,6 +132,7 @@ def _read_objects(
     checks = read_checks(root, defaults["checks"], folder, report)
     around = Surroundings(datacenters, checks, settings.probe.allow)
     pools = read_pools(root, defaults["pools"], around, report)
+    look_at_reporters(root, {*pools, *checks}, report)
     book = read_policies(root, defaults["policies"], pools, clients, report)
     good_checks = {name: check for name, check in checks.items() if check is not None}
     good_pools = tuple(pool for pool in pools.values() if pool is not None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -27,8 +28,15 @@ _PERCENT: Final = re.compile(r"([0-9]{1,3}) ?%", re.ASCII)
 _LISTEN: Final = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*)):([0-9]{1,5})", re.ASCII)
 _HOST_NAME: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", re.ASCII)
 
+_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
+
 MAX_TTL_S: Final = 2**31 - 1  # RFC 2181 section 8
 LONGEST_IPV6: Final = 64
+# In base64, so that who writes the token instead of its SHA-256 is told.
+SHA256_HINT: Final = (
+    "make both: openssl rand -base64 32 | tee token | tr -d '\\n' | sha256sum; "
+    "the token stays in its file"
+)
 LONGEST_LIST: Final = 40  # characters of a list that a message writes out
 
 
@@ -258,6 +266,18 @@ def read_listen(value: object) -> Listen:
     if (port := int(match[3])) > 65535:
         raise ScalarError(f"port {port} is above 65535")
     return str(address), port
+
+
+def read_sha256(value: object) -> bytes:
+    """The 32 octets of a SHA-256. A wrong value is not shown: it may be a secret."""
+    if not isinstance(value, str):
+        raise ScalarError("is no text", SHA256_HINT)
+    if not _SHA256.fullmatch(value):
+        what = f"is not the 64 hexadecimal digits of a SHA-256 ({len(value)} characters)"
+        raise ScalarError(what, SHA256_HINT)
+    if (digest := bytes.fromhex(value)) == sha256().digest():
+        raise ScalarError("is the SHA-256 of nothing", SHA256_HINT)
+    return digest
 
 
 def unquoted_hint(value: object) -> str:

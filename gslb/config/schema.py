@@ -23,6 +23,7 @@ from gslb.config.model import (
     PoolModel,
     ProbeModel,
     ServerModel,
+    TokenModel,
     model_in,
 )
 from gslb.config.node import MAX_BIAS
@@ -42,7 +43,7 @@ def schema() -> dict[str, object]:
     """JSON Schema, draft 2020-12."""
     sections: Schema = {
         "server": _object(ServerModel),
-        "control": _object(ControlModel),
+        "control": _object(ControlModel, {"tokens": _tokens()}),
         "zones": {"type": "string", "description": "the folder of the *.zone files"},
         "geo": _object(GeoModel, {"overrides": _named(_object(OverrideModel))}),
         "probe": _object(ProbeModel),
@@ -110,6 +111,10 @@ def _tidy(value: Schema) -> Schema:
     if (kept.get("type"), type(kept.get("default"))) not in _WRITTEN_AS_READ:
         kept.pop("default", None)
     return kept
+
+
+def _tokens() -> Schema:
+    return {"type": "object", "additionalProperties": _object(TokenModel), "minProperties": 1}
 
 
 def _check() -> Schema:

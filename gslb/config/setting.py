@@ -10,8 +10,9 @@ import os
 from typing import Final
 
 from gslb.config.client import warn_of_host_bits
+from gslb.config.control import read_control
 from gslb.config.flat import as_mapping, comes_later, read_flat
-from gslb.config.model import ControlModel, GeoModel, ProbeModel, ServerModel
+from gslb.config.model import GeoModel, ProbeModel, ServerModel
 from gslb.config.report import Report, quote
 from gslb.config.scalar import show
 from gslb.config.secret import SECRET_FILE, read_secrets
@@ -27,7 +28,6 @@ from gslb.core.setting import (
 )
 
 LATER_SERVER: Final = frozenset(("explain_to",))
-LATER_CONTROL: Final = frozenset(("tokens", "tls", "insecure", "peers"))
 LATER_PROBE: Final = frozenset(("witness", "exec"))
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -41,9 +41,7 @@ def read_settings(
     need, do without.
     """
     server = _read_server(root, report)
-    control_table = _section(root, "control", report)
-    control = read_flat(ControlModel, control_table, "control", report, LATER_CONTROL)
-    control = control or ControlModel()
+    control, tokens = read_control(_section(root, "control", report), report)
     return Settings(
         listen=server.listen,
         engine=server.engine,
@@ -71,6 +69,7 @@ def read_settings(
         rate_limit=_rate_limit_of(server),
         control=control.listen,
         control_hosts=control.hosts,
+        tokens=tokens,
         max_body=control.max_body,
         geo=_read_geo(_section(root, "geo", report), folder, report),
         probe=_read_probe(_section(root, "probe", report), report),

@@ -2,7 +2,8 @@
 
 Knows: the paths, who may read them, how an error looks (RFC 9457). Refuses to know: the World and
 the metrics; what it tells comes from three callables. Invariant: whatever a handler raises, the
-client gets a problem document; nobody beyond loopback reads more than /healthz and /readyz.
+client gets a problem document; nobody beyond loopback reads more than /healthz and /readyz
+without a token of `control.tokens`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,16 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from gslb.control.gate import MAX_CONNECTIONS, SLOW_S, Gate, GuardedConnection, is_loopback
-from gslb.core.setting import Settings
+from gslb.control.token import CHALLENGE, TOO_LITTLE, WRONG, find_token
+from gslb.core.setting import Settings, Token
 from gslb.errors import ListenError
 
 OPEN_TO_ALL = ("/healthz", "/readyz")
+READERS = ("read", "operate")  # roles
+NO_TOKEN = (
+    "reading from another machine needs a token of control.tokens: "
+    'send "Authorization: Bearer TOKEN"'
+)
 INDEX = """\
 gslb: the control address
 
@@ -60,7 +67,7 @@ class Suppliers:
 class Control:
     """The HTTP server on `listen` (literal address, port; 0 takes a free one).
 
-    `max_body`, in octets, may be changed at any time.
+    `max_body`, in octets, and `tokens` may be changed at any time.
     """
 
     def __init__(
@@ -69,9 +76,12 @@ class Control:
         hosts: tuple[str, ...],
         suppliers: Suppliers,
         max_body: int = Settings().max_body,
+        tokens: tuple[Token, ...] = (),
     ) -> None:
         self.max_body = max_body
+        self.tokens = tokens
         self._too_large = 0
+        self._wrong_tokens = 0
         self._listen = listen
         self._hosts = frozenset(_host_name(host) for host in hosts)
         self._suppliers = suppliers
@@ -80,8 +90,9 @@ class Control:
         self._server: asyncio.Server | None = None
 
     def stats(self) -> dict[tuple[str, ...], int]:
-        """How often its limits were reached, by (name, label value)."""
+        """How often its limits were reached and tokens were wrong, by (name, label value)."""
         return {
+            ("dropped", "control_token"): self._wrong_tokens,
             ("cap", "max_body"): self._too_large,
             ("cap", "control_connections"): self._gate.refused,
         }
@@ -157,8 +168,8 @@ class Control:
                 f'"{_host_name(hosts[0])}" is not a name of this server; '
                 "list it under control.hosts",
             )
-        if request.path not in OPEN_TO_ALL and not is_loopback(request.remote):
-            return problem(403, "only clients on loopback may read this")
+        if request.path not in OPEN_TO_ALL and (refused := self._refuse_reader(request)):
+            return refused
         if hdrs.TRANSFER_ENCODING in request.headers:
             return problem(411, "say how long the body is (RFC 9112 section 6.3)")
         if (request.content_length or 0) > self.max_body:
@@ -166,17 +177,34 @@ class Control:
             return problem(413, f"a body has at most {self.max_body} octets (control.max_body)")
         return None
 
+    def _refuse_reader(self, request: web.Request) -> web.Response | None:
+        """The refusal of who may not read, or None: loopback is free, others need a token."""
+        credentials = request.headers.getall(hdrs.AUTHORIZATION, [])
+        if not credentials:
+            if is_loopback(request.remote):
+                return None
+            return _challenge(401, CHALLENGE, NO_TOKEN)
+        token = find_token(self.tokens, credentials)
+        if token is None:
+            self._wrong_tokens += 1
+            what = "the Authorization header shows no token of control.tokens"
+            return _challenge(401, WRONG, what)
+        if token.role not in READERS and not is_loopback(request.remote):
+            what = f'token "{token.name}" has the role {token.role}, which reads nothing'
+            return _challenge(403, TOO_LITTLE, what)
+        return None
+
     def _knows_host(self, request: web.Request, host: str) -> bool:
-        """DNS rebinding makes a browser send a foreign *name*; ours are the address and `hosts`."""
+        """DNS rebinding makes a browser send a foreign *name*, never a literal address.
+
+        So every address is good: the one that a client knows may be forwarded to ours.
+        """
         name = _host_name(host)
-        if name in self._hosts:
+        if name in self._hosts or _is_address(name):
             return True
         transport = request.transport
         sockname = transport.get_extra_info("sockname") if transport is not None else None
-        address = str(sockname[0]) if sockname else self._listen[0]
-        if name == "localhost":
-            return is_loopback(address)
-        return name in (_host_name(address), _host_name(self._listen[0]))
+        return name == "localhost" and is_loopback(str(sockname[0]) if sockname else None)
 
     async def _index(self, request: web.Request) -> web.Response:
         return web.Response(text=INDEX)
@@ -223,6 +251,14 @@ def problem(status: int, detail: str) -> web.Response:
     return web.Response(
         status=status, text=_problem_text(status, detail), content_type="application/problem+json"
     )
+
+
+def _challenge(status: int, challenge: str, detail: str) -> web.Response:
+    """The refusal of a client because of its token; without a right one it has no business here."""
+    response = problem(status, detail)
+    response.headers[hdrs.WWW_AUTHENTICATE] = challenge
+    response.force_close()
+    return response
 
 
 def _problem_text(status: int, detail: str) -> str:
@@ -273,6 +309,14 @@ def _host_name(host: str) -> str:
         return str(ipaddress.ip_address(name))
     except ValueError:
         return name.removesuffix(".")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _explain_failure(listen: tuple[str, int], error: OSError, holder: str) -> str:

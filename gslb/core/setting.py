@@ -7,8 +7,10 @@ with its unit in its name; a listen address is (host, port) with a literal IP ad
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 Listen = tuple[str, int]
+Role = Literal["read", "report", "operate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,19 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """One of `control.tokens`: its name, what it may do, the SHA-256 of its text (32 octets).
+
+    `only`: the pools and checks that a token with the role `report` may report.
+    """
+
+    name: str
+    role: Role
+    sha256: bytes
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class GeoSettings:
     """`geo`: paths are absolute or None; `max_scope` is (IPv4, IPv6); memory in octets."""
 
@@ -106,6 +121,7 @@ class Settings:
     rate_limit: RateLimit | None = None
     control: Listen | None = ("127.0.0.1", 8053)
     control_hosts: tuple[str, ...] = ()
+    tokens: tuple[Token, ...] = ()
     max_body: int = 64 * 1024
     geo: GeoSettings = field(default_factory=GeoSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)

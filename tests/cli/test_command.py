@@ -92,6 +92,7 @@ def test_the_version_is_printed(capsys):
         ["explain"],
         ["explain", "www.example.com", "--offline", "--server", "http://127.0.0.1:1"],
         ["explain", "www.example.com", "--server", "ftp://127.0.0.1"],
+        ["explain", "www.example.com", "--offline", "--token-file", "token"],
         ["ask"],
         ["ask", "a", "A", "AAAA", "@127.0.0.1"],
         ["ask", "a", "@127.0.0.1", "@127.0.0.2"],
@@ -215,7 +216,22 @@ def test_explain_does_not_fall_back_from_a_server_that_was_named(offline, capsys
     assert offline == []
 
 
-@pytest.mark.parametrize(("status", "expected"), [(400, 2), (403, 1), (500, 1)])
+def test_explain_shows_the_server_the_token_of_a_file(tmp_path, capsys):
+    path, shown = tmp_path / "token", []
+    path.write_text("a/token==\n")
+    with answering_http(200, json.dumps(BODY).encode(), shown=shown) as (url, _):
+        arguments = ["explain", "a", "--server", url, "--token-file"]
+        assert cli.run([*arguments, str(path)]) == 0
+        assert cli.run([*arguments, f"{path}s"]) == 1
+        assert cli.run([*arguments, str(tmp_path)]) == 1
+    assert shown == ["Bearer a/token=="]
+    assert capsys.readouterr().err.splitlines() == [
+        f"gslb: {path}s: No such file or directory",
+        f"gslb: {tmp_path}: Is a directory",
+    ]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(400, 2), (401, 1), (403, 1), (500, 1)])
 def test_what_the_server_refuses_is_said(status, expected, capsys):
     body = json.dumps({"detail": "the reason"}).encode()
     with answering_http(status, body, "application/problem+json") as (url, _):

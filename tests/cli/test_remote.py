@@ -7,17 +7,25 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from gslb import remote
-from gslb.errors import UnreachableError
+from gslb.errors import ConfigError, UnreachableError
 
 
 @contextmanager
-def answering(status, body, content_type="application/json"):
+def answering(status, body, content_type="application/json", location="", shown=None):
+    """A server of one answer: its URL, and the paths it was asked for.
+
+    The tokens that it was shown go to `shown`.
+    """
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
+            if shown is not None:
+                shown.append(self.headers["Authorization"])
             self.send_response(status)
+            if location:
+                self.send_header("Location", location)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -94,3 +102,62 @@ def test_urls_are_forgiving_about_the_scheme_and_the_slash():
 def test_what_is_no_url_is_refused(text):
     with pytest.raises(ValueError):  # noqa: PT011  the library's text or ours
         remote.parse_url(text)
+
+
+def test_a_token_goes_to_the_server_that_was_named_and_to_no_other():
+    named, other = [], []
+    with (
+        answering(200, b"{}", shown=other) as (elsewhere, _),
+        answering(302, b"", location=f"{elsewhere}/", shown=named) as (url, _),
+    ):
+        assert remote.fetch_json(url, "/", [], "a/token==") == {}
+    assert (named, other) == (["Bearer a/token=="], [None])
+
+
+def test_without_a_token_none_is_shown():
+    shown = []
+    with answering(200, b"{}", shown=shown) as (url, _):
+        remote.fetch_json(url, "/", [])
+    assert shown == [None]
+
+
+@pytest.mark.parametrize(
+    ("token", "hint"),
+    [(None, "give its file by --token-file"), ("x", "look into the one of --token-file")],
+)
+def test_who_is_not_let_in_is_told_what_to_do(token, hint):
+    body = json.dumps({"detail": "the reason"}).encode()
+    with (
+        answering(401, body, "application/problem+json") as (url, _),
+        pytest.raises(remote.RefusedError) as caught,
+    ):
+        remote.fetch_explanation(url, token, remote.compose_query("a", "A", None, ()))
+    assert str(caught.value) == f"{url}: the reason; {hint}"
+
+
+@pytest.mark.parametrize("octets", [b"a/token==", b"a/token==\n", b"  a/token==\r\n\n"])
+def test_a_token_is_what_its_file_holds(tmp_path, octets):
+    path = tmp_path / "token"
+    path.write_bytes(octets)
+    assert remote.read_token(str(path)) == "a/token=="
+
+
+@pytest.mark.parametrize(
+    ("octets", "what"),
+    [
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"two words", "holds no token"),
+        (b"one\ntwo", "holds no token"),
+        (b"one\0two", "holds no token"),
+        (b"\xff\xfe", "holds no token"),
+        (b"x" * 5000, "holds no token"),
+    ],
+)
+def test_a_file_that_holds_no_token_is_one_clear_line(tmp_path, octets, what):
+    path = tmp_path / "token"
+    path.write_bytes(octets)
+    with pytest.raises(ConfigError) as caught:
+        remote.read_token(str(path))
+    hint = "write the token into it, on one line, and nothing else"
+    assert str(caught.value) == f"{path}: error: {what}; {hint}"

@@ -50,6 +50,12 @@ def test_a_pool_may_have_any_word_as_its_name(tmp_path):
         ("geo: {", "server: { listen: '0.0.0.0' }\ngeo: {", "/server/listen: pattern"),
         ("geo: {", "control: { listen: '127.0.0.1' }\ngeo: {", "/control/listen: pattern"),
         ("geo: {", "control: { max_body: 64K }\ngeo: {", "/control/max_body: pattern"),
+        ("geo: {", "control: { tokens: {} }\ngeo: {", "/control/tokens: minProperties"),
+        (
+            "geo: {",
+            "control: { tokens: { a: { role: read, sha256: secret } } }\ngeo: {",
+            "/control/tokens/a/sha256: pattern",
+        ),
         ("geo: {", "server: { nsid: '' }\ngeo: {", "/server/nsid: anyOf"),
         ("geo: {", "server: { rate_limit: { slip: 101 } }\ngeo: {", "/server/rate_limit: anyOf"),
     ],
