@@ -167,8 +167,12 @@ class Metrics:
         return self._pieces(), CONTENT_TYPE_LATEST
 
     def _pieces(self) -> Iterator[bytes]:
+        # A count that is there from the start has its first event seen by increase(), too.
         values: dict[str, dict[tuple[str, ...], float]] = {
-            name: {(value,): 0.0 for value in metric.values} for name, metric in TABLE.items()
+            name: {(value,): 0.0 for value in metric.values}
+            if metric.labels or metric.kind != "counter"
+            else {(): 0.0}
+            for name, metric in TABLE.items()
         }
         for count, sample in enumerate(chain.from_iterable(supply() for supply in self._samples)):
             of_name = values[sample.name]

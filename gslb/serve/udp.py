@@ -52,6 +52,10 @@ def tune(sock: socket.socket) -> None:
         options.append((socket.IPPROTO_IPV6, socket.IPV6_DONTFRAG, 1))
     else:
         options.append((socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_OMIT))
+    # A service manager may have given more than we could (ReceiveBuffer=), and asking for less
+    # than there is takes it away. The kernel tells twice what it was asked for (socket(7)).
+    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= 2 * BUFFER:
+        del options[:2]
     for level, option, value in options:
         try:
             sock.setsockopt(level, option, value)

@@ -52,6 +52,12 @@ def test_what_has_not_happened_yet_is_there_as_0(name, label, values):
         assert f'gslb_{name}_total{{{label}="{value}"}} {expected}' in lines
 
 
+def test_a_count_without_labels_is_there_before_it_counts():
+    lines = whole(Metrics([])).decode().splitlines()
+    assert "gslb_errors_total 0.0" in lines
+    assert "gslb_truncated_total 0.0" in lines
+
+
 def test_a_gauge_keeps_its_name():
     assert page(Sample("endpoint_up", ("web-fra", "192.0.2.10"), 0)) == [
         'gslb_endpoint_up{endpoint="192.0.2.10",pool="web-fra"} 0.0'

@@ -10,7 +10,16 @@ from itertools import pairwise
 import pytest
 from gslb.core.setting import TcpLimits
 from gslb.serve.pulse import Pulse
-from gslb.serve.udp import BATCH, IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_OMIT, UdpSocket, tune
+from gslb.serve.udp import (
+    BATCH,
+    BUFFER,
+    IP_MTU_DISCOVER,
+    IPV6_MTU_DISCOVER,
+    PMTUDISC_OMIT,
+    SO_RCVBUFFORCE,
+    UdpSocket,
+    tune,
+)
 
 QUERY = b"\x12\x34" + b"\x00" * 10
 IP_RECVERR = 11  # <linux/in.h>: hand ICMP errors to the socket
@@ -175,6 +184,17 @@ async def test_a_reply_that_the_kernel_finds_too_large_is_sent_truncated(serve, 
         sock.send(QUERY)
         assert await receive(sock) == QUERY[:2] + b"\x86" + bytes(9)
     assert listeners.stats() == {("truncated",): 1, ("tcp_connections",): 0}
+
+
+def test_a_larger_buffer_that_a_socket_came_with_is_not_taken_away():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 2 * BUFFER)
+        except PermissionError:
+            pytest.skip("only root may give a socket more than net.core.rmem_max")
+        given = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        tune(sock)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == given
 
 
 def test_a_forged_path_mtu_is_never_believed_and_no_fragment_sent_over_ipv6():
