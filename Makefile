@@ -4,6 +4,7 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; \
 	done)
+found_python = test -n "$(PYTHON)" || { echo "gslb needs Python 3.11 or newer; none was found" >&2; exit 1; }
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --use-pep517
@@ -12,14 +13,24 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab test check static fmt bench fuzz clean
+.PHONY: help lab compose-lab compose-drill compose-down test check static fmt bench fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' $(MAKEFILE_LIST) | \
-		while read -r target text; do printf '  make %-8s %s\n' "$$target" "$$text"; done
+		while read -r target text; do printf '  make %-13s %s\n' "$$target" "$$text"; done
 
 lab: $(VENV)/.runtime ## three regions, clients and the server on this machine; Ctrl-C ends it
 	@$(BIN)/python -m gslb lab $(ARGS)
+
+# The container lab needs Docker, and no environment: the standard library of any Python 3.11.
+compose-lab: ## the same world in containers; ARGS="--observe" has Prometheus and Grafana too
+	@$(found_python); $(PYTHON) -m deploy.compose up $(ARGS)
+
+compose-drill: ## break the container lab in every way, see what its clients see, remove it
+	@$(found_python); $(PYTHON) -m deploy.compose drill $(ARGS)
+
+compose-down: ## remove the container lab
+	@$(found_python); $(PYTHON) -m deploy.compose down $(ARGS)
 
 test: $(VENV)/.dev ## every test
 	@$(BIN)/python -m pytest $(ARGS)
@@ -60,7 +71,7 @@ $(VENV)/.dev: pyproject.toml $(BIN)/python
 
 # Debian and Ubuntu keep ensurepip, which venv needs, in a package of its own.
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "gslb needs Python 3.11 or newer; none was found" >&2; exit 1; }
+	@$(found_python)
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 		package=python$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv; \
 		apt="$$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive apt-get"; \

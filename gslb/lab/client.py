@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientSession
 
 from gslb.lab.city import City
+from gslb.lab.page import fetch_page
 from gslb.lab.resolver import NoAnswer, Resolver
 from gslb.lab.world import NAME
 
@@ -85,17 +86,8 @@ class Client:
         name, url = self.places.get(addresses[0] if addresses else "", ("", ""))
         if not url:
             return Visit(now(), self.city.name, "", f"no page at {', '.join(addresses)}")
-        failure = await self._fetch(name, url)
+        page = await fetch_page(self.session, url)
+        failure = page.failure
+        if not failure and page.text != name:
+            failure = f"the page of {page.text!r}"
         return Visit(now(), self.city.name, name, failure)
-
-    async def _fetch(self, name: str, url: str) -> str:
-        try:
-            async with self.session.get(url) as response:
-                text = await response.text()
-        except TimeoutError:
-            return "timeout"
-        except (ClientError, OSError) as error:
-            return str(error)
-        if response.status != 200:
-            return f"status {response.status}"
-        return "" if text.strip() == name else f"the page of {text.strip()!r}"

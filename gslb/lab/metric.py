@@ -1,6 +1,6 @@
 """What the server says of itself on /metrics, in the Prometheus text format.
 
-Knows: the format's sample lines, the three metrics the lab looks at. Refuses to know: how
+Knows: the format's sample lines, the few metrics the lab looks at. Refuses to know: how
 the server counts. Invariant: what cannot be read is None, never a guess.
 """
 
@@ -14,13 +14,13 @@ from aiohttp import ClientError, ClientSession
 
 from gslb.lab.world import Region
 
-_SAMPLE: Final = re.compile(r"^(?P<name>\w+)\{(?P<labels>.*)\} (?P<value>\S+)")
+_SAMPLE: Final = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled line of /metrics."""
+    """One line of /metrics; `labels` is empty if it has none."""
 
     name: str
     labels: dict[str, str]
@@ -28,10 +28,10 @@ class Sample:
 
 
 def parse_samples(text: str) -> list[Sample]:
-    """The labelled samples of a page in the Prometheus text format."""
+    """The samples of a page in the Prometheus text format."""
     found = (_SAMPLE.match(line) for line in text.splitlines())
     return [
-        Sample(match["name"], dict(_LABEL.findall(match["labels"])), float(match["value"]))
+        Sample(match["name"], dict(_LABEL.findall(match["labels"] or "")), float(match["value"]))
         for match in found
         if match
     ]
@@ -56,13 +56,13 @@ def is_up(samples: list[Sample], region: Region) -> bool | None:
     return all(values) if values else None
 
 
-def count_verdicts(samples: list[Sample], region: Region, to: str) -> float:
+def count_verdicts(samples: list[Sample], region: str, to: str) -> float:
     """How many of the region's addresses have become `up` or `down` so far, each time counted."""
     return sum(
         sample.value
         for sample in samples
         if sample.name == "gslb_transitions_total"
-        and (sample.labels["pool"], sample.labels["to"]) == (f"web-{region.name}", to)
+        and (sample.labels["pool"], sample.labels["to"]) == (f"web-{region}", to)
     )
 
 
@@ -73,3 +73,23 @@ def count_failed_probes(samples: list[Sample]) -> float:
         for sample in samples
         if sample.name == "gslb_probes_total" and sample.labels["result"] != "ok"
     )
+
+
+def count_queries(samples: list[Sample]) -> float:
+    """How many DNS messages came in so far."""
+    return sum(sample.value for sample in samples if sample.name == "gslb_queries_total")
+
+
+def count_reloads(samples: list[Sample], result: str) -> float:
+    """How many reloads were `ok` or `failed` so far."""
+    return sum(
+        sample.value
+        for sample in samples
+        if sample.name == "gslb_reload_total" and sample.labels["result"] == result
+    )
+
+
+def find_generation(samples: list[Sample]) -> float | None:
+    """The generation of the World that answers; None: it did not say."""
+    values = [s.value for s in samples if s.name == "gslb_world_generation"]
+    return values[0] if values else None

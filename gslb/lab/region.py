@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Final
 
 from aiohttp import web
 
+from gslb.lab.address import parse_address
+from gslb.lab.termination import cancel_on_signals
+
+USAGE: Final = "python -m gslb.lab.region NAME HOST:PORT…"
 MAX_SLOW_MS: Final = 60_000
 
 
@@ -101,30 +106,34 @@ def make_app(name: str) -> web.Application:
 
 
 async def serve(name: str, listen: list[tuple[str, int]]) -> None:
-    """Serves the region on every (host, port) until the task is cancelled; says when it is up."""
-    runner = web.AppRunner(make_app(name), access_log=None)
-    await runner.setup()
-    try:
+    """Serves the region on every (host, port) until SIGINT or SIGTERM; says when it is up.
+
+    Then it ends at once: who still waits for a slow page is cut off, as by a machine that stops.
+    """
+    cancel_on_signals()
+    with suppress(asyncio.CancelledError):
+        runner = web.AppRunner(make_app(name), access_log=None)
+        await runner.setup()
         for host, port in listen:
             await web.TCPSite(runner, host, port).start()
         sys.stdout.write(f"ready: region {name}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
-
-
-def parse_listen(text: str) -> tuple[str, int]:
-    """`127.10.1.1:8080` or `[::1]:8081` as (host, port). Raises ValueError."""
-    host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the region named by the arguments until a signal ends it."""
-    name, *listen = arguments
+    """Runs the region named by the arguments until a signal ends it; the exit status."""
+    if len(arguments) < 2:
+        sys.stderr.write(f"usage: {USAGE}\n")
+        return 2
+    name, *texts = arguments
     try:
-        asyncio.run(serve(name, [parse_listen(text) for text in listen]))
+        listen = [parse_address(text) for text in texts]
+    except ValueError as error:
+        sys.stderr.write(f"region {name}: {error}\n")
+        return 2
+    try:
+        asyncio.run(serve(name, listen))
     except OSError as error:
         sys.stderr.write(f"region {name}: {error}\n")
         return 1

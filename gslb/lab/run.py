@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 from pathlib import Path
 
 from gslb.lab.drill import Drill, find_drill
@@ -16,6 +15,7 @@ from gslb.lab.live import run_live
 from gslb.lab.report import Report
 from gslb.lab.screen import Screen
 from gslb.lab.stage import open_stage
+from gslb.lab.termination import cancel_on_signals
 from gslb.lab.world import World, claim, make_folder, write
 
 
@@ -44,7 +44,7 @@ def run_lab(folder: str | None, drill: str | None, json_output: bool = False) ->
 
 
 async def _live(world: World, folder: Path, screen: Screen) -> None:
-    _cancel_on_signals()
+    cancel_on_signals()
     try:
         screen.say("starting three regions, the server and the clients")
         async with open_stage(world, folder) as stage:
@@ -54,7 +54,7 @@ async def _live(world: World, folder: Path, screen: Screen) -> None:
 
 
 async def _drill(world: World, folder: Path, screen: Screen, name: str, act: Drill) -> bool:
-    _cancel_on_signals()
+    cancel_on_signals()
     try:
         screen.say(f"drill {name}: about a minute; the lab's world is in {folder}")
         async with open_stage(world, folder) as stage:
@@ -66,17 +66,3 @@ async def _drill(world: World, folder: Path, screen: Screen, name: str, act: Dri
         return False
     report.close()
     return report.passed
-
-
-def _cancel_on_signals() -> None:
-    """Ends the running task at the first signal; while things stop, more of them are ignored."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None  # called from a coroutine
-
-    def stop() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, lambda: None)
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)

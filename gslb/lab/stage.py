@@ -12,16 +12,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from aiohttp import ClientError, ClientSession
 
 from gslb.lab.child import Child, start_child
 from gslb.lab.city import City, read_cities
 from gslb.lab.client import PAUSE_S, Census, Client, Observe, Visit
+from gslb.lab.page import open_session
 from gslb.lab.region import Condition
-from gslb.lab.resolver import Resolver, open_resolver
+from gslb.lab.resolver import Resolver
+from gslb.lab.stub import NameServer
 from gslb.lab.world import Region, World
-
-FETCH_S: Final = 1.0
 
 
 class Stage:
@@ -65,7 +65,8 @@ class Stage:
         await self.server.wait_ready()
         clock = asyncio.get_running_loop().time
         for source in sorted({city.resolver for city in self.cities}):
-            self._resolvers[source] = await open_resolver(source, self.world.server_port, clock)
+            server = NameServer("127.0.0.1", self.world.server_port, source)
+            self._resolvers[source] = Resolver(server, clock)
         places = {r.address: (r.name, self.world.page_url(r.address)) for r in self.world.regions}
         for index, city in enumerate(self.cities):
             client = Client(city, self.resolver_of(city), self.session, places, self._observe)
@@ -117,9 +118,7 @@ class Stage:
 @asynccontextmanager
 async def open_stage(world: World, folder: Path) -> AsyncIterator[Stage]:
     """Starts everything; stops everything. The folder holds the world already."""
-    # Each fetch is a new connection: a kept one would not notice a new answer.
-    connector = TCPConnector(limit=0, force_close=True)
-    async with ClientSession(connector=connector, timeout=ClientTimeout(total=FETCH_S)) as session:
+    async with open_session() as session:
         stage = Stage(world, folder, session)
         try:
             await stage.start()

@@ -1,4 +1,4 @@
-"""The failover drill: how it reads visits, and the whole of it end to end."""
+"""The failover drill, end to end, and the live lab."""
 
 from __future__ import annotations
 
@@ -12,44 +12,7 @@ from pathlib import Path
 import pytest
 from gslb.lab.client import Census, Visit
 from gslb.lab.drill import UnknownDrillError, find_drill
-from gslb.lab.failover import Diary, Sighting, wait_for
 from gslb.lab.run import run_lab
-
-EXPECTED = {"London": "iad", "Tokyo": "nrt"}
-
-
-def diary(*visits: Visit) -> Diary:
-    result = Diary(dict(EXPECTED))
-    for visit in visits:
-        result.observe(visit)
-    return result
-
-
-def test_a_city_arrives_at_its_first_page_from_where_it_is_expected() -> None:
-    act = diary(
-        Visit(1.0, "London", "fra", "connection refused"),
-        Visit(2.0, "London", "iad", "timeout"),
-        Visit(3.0, "London", "iad", ""),
-        Visit(4.0, "London", "iad", ""),
-    )
-    assert act.arrived_s == {"London": 3.0}
-    assert [visit.at_s for visit in act.lost] == [1.0, 2.0]
-    assert not act.complete
-
-
-def test_an_act_is_complete_when_every_city_has_arrived() -> None:
-    act = diary(Visit(1.0, "London", "iad", ""), Visit(1.5, "Tokyo", "nrt", ""))
-    assert act.complete
-
-
-def test_a_visit_elsewhere_before_the_arrival_is_no_stray_and_after_it_is() -> None:
-    act = diary(
-        Visit(1.0, "London", "fra", ""),
-        Visit(2.0, "London", "iad", ""),
-        Visit(3.0, "London", "fra", ""),
-        Visit(3.0, "Tokyo", "fra", ""),
-    )
-    assert [(visit.city, visit.at_s) for visit in act.strays()] == [("London", 3.0)]
 
 
 def test_a_census_counts_clients_where_they_were_last_and_losses_where_they_happened() -> None:
@@ -63,36 +26,6 @@ def test_a_census_counts_clients_where_they_were_last_and_losses_where_they_happ
         census.observe(visit)
     assert (census.clients_on("fra"), census.clients_on("iad")) == (0, 1)
     assert (census.requests["fra"], census.lost["fra"], census.lost[""]) == (2, 1, 1)
-
-
-@pytest.mark.parametrize(
-    ("verdicts_s", "answer_s", "verdict_s"),
-    [
-        ([3.0], 3.05, 3.0),
-        ([3.05], 3.0, 3.05),  # seen a moment later than the answer
-        ([3.0, 3.7], 3.1, 3.0),  # the other address came later
-        ([3.0, 3.7], 3.75, 3.7),  # the other address came first
-        ([3.0, 3.7], None, 3.0),
-        ([], 3.0, None),
-    ],
-)
-def test_the_verdict_that_counts_is_the_one_that_the_answer_followed(
-    verdicts_s: list[float], answer_s: float | None, verdict_s: float | None
-) -> None:
-    assert Sighting(verdicts_s, answer_s).verdict_s == verdict_s
-
-
-async def test_a_wait_ends_when_it_has_happened_and_at_its_deadline() -> None:
-    looks = iter([False, False, True])
-
-    async def third_time() -> bool:
-        return next(looks)
-
-    async def never() -> bool:
-        return False
-
-    assert await wait_for(third_time, 60.0)
-    assert not await wait_for(never, 0.0)
 
 
 def test_an_unknown_drill_is_an_error_that_lists_those_there_are(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -49,6 +50,12 @@ async def get(session: aiohttp.ClientSession, url: str) -> tuple[int, str]:
 async def post(session: aiohttp.ClientSession, url: str) -> int:
     async with session.post(url) as response:
         return response.status
+
+
+async def read_condition(session: aiohttp.ClientSession, where: str) -> dict[str, int]:
+    async with session.get(f"http://{where}/condition") as response:
+        condition: dict[str, int] = await response.json()
+        return condition
 
 
 async def test_a_page_says_which_region_it_is_on_every_address(
@@ -118,6 +125,60 @@ async def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
             await child.wait_ready()
         await child.stop()
     assert child.status == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_a_region_at_once_and_well(
+    number: signal.Signals, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    where = f"127.10.1.1:{free_port()}"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gslb.lab.region", "fra", where),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ready: region fra\n"
+    assert await post(session, f"http://{where}/slow?ms=60000") == 200
+    # Somebody waits for a slow page, and will not be waited for.
+    waiting = asyncio.create_task(get(session, f"http://{where}/"))
+    async with asyncio.timeout(20):
+        while (await read_condition(session, where))["pages"] == 0:
+            pass
+        process.send_signal(number)
+        assert await process.wait() == 0
+    with pytest.raises(aiohttp.ClientError):
+        await waiting
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await get(session, f"http://{where}/")
+
+
+async def test_a_region_listens_on_every_address_of_both_families_on_one_port(
+    session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    port = free_port()
+    listen = [f"0.0.0.0:{port}", f"[::]:{port}"]
+    child = await start_child("fra", "gslb.lab.region", ["fra", *listen], tmp_path)
+    await child.wait_ready()
+    for host in ("127.10.1.1", "[::1]"):
+        assert await get(session, f"http://{host}:{port}/") == (200, "fra\n")
+    await child.stop()
+    assert child.status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "usage: python -m gslb.lab.region NAME HOST:PORT"),
+        (["fra"], "usage: python -m gslb.lab.region NAME HOST:PORT"),
+        (["fra", "8080"], 'region fra: "8080" is not an address and a port; say 127.0.0.1:8080'),
+    ],
+)
+def test_a_senseless_command_line_is_one_line(arguments: list[str], reason: str) -> None:
+    command = [sys.executable, "-m", "gslb.lab.region", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(reason)
+    assert done.stderr.count("\n") == 1
 
 
 async def test_a_killed_child_is_seen_to_be_gone(tmp_path: Path) -> None:

@@ -4,62 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from ipaddress import IPv4Address, IPv4Network
 
 import dns.edns
 import dns.flags
 import dns.message
-import dns.rcode
-import dns.rrset
 import pytest
-from gslb.lab import resolver as under_test
-from gslb.lab.resolver import NoAnswer, Resolver, open_resolver
+from gslb.lab.resolver import NoAnswer, Resolver
+from gslb.lab.stub import NameServer, Patience
+
+from nameserver import Answer, Server, found, refused, serving
 
 NAME = "www.gslb.example.com"
 LONDONER = IPv4Address("81.2.69.160")
-Answer = Callable[[dns.message.Message], dns.message.Message | None]
-
-
-class Server(asyncio.DatagramProtocol):
-    """Answers by a function; remembers what it was asked, as dnspython reads it."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        self.asked: list[dns.message.Message] = []
-
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:
-        self.transport = transport
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        query = dns.message.from_wire(data)
-        self.asked.append(query)
-        reply = self.answer(query)
-        if reply is not None:
-            self.transport.sendto(reply.to_wire(), addr)
-
-
-def found(query: dns.message.Message, *, ttl: int = 10, scope: int = 24) -> dns.message.Message:
-    reply = dns.message.make_response(query)
-    question = query.question[0].name
-    reply.answer.append(dns.rrset.from_text(question, ttl, "IN", "A", "127.10.1.1"))
-    reply.use_edns(0, options=[dns.edns.ECSOption("81.2.69.0", 24, scope)])
-    return reply
+PATIENCE = Patience(tries=20, timeout_s=0.05)
 
 
 @contextlib.asynccontextmanager
-async def resolving(answer: Answer) -> AsyncIterator[tuple[Resolver, Server]]:
-    loop = asyncio.get_running_loop()
-    transport, server = await loop.create_datagram_endpoint(
-        lambda: Server(answer), local_addr=("127.0.0.1", 0)
-    )
-    port = transport.get_extra_info("sockname")[1]
-    resolver = await open_resolver("127.1.0.53", port, lambda: 0.0)
-    try:
-        yield resolver, server
-    finally:
-        resolver.close()
-        transport.close()
+async def resolving(
+    answer: Answer, patience: Patience = PATIENCE
+) -> AsyncIterator[tuple[Resolver, Server]]:
+    async with serving(answer) as server:
+        name_server = NameServer("127.0.0.1", server.port, "127.1.0.53")
+        resolver = Resolver(name_server, lambda: 0.0, patience)
+        try:
+            yield resolver, server
+        finally:
+            resolver.close()
 
 
 async def test_a_query_carries_the_clients_subnet_and_no_more() -> None:
@@ -96,34 +68,25 @@ async def test_asking_past_the_cache_always_asks() -> None:
 
 
 async def test_a_refusal_is_no_answer_and_is_not_kept() -> None:
-    def refuse(query: dns.message.Message) -> dns.message.Message:
-        reply = dns.message.make_response(query)
-        reply.set_rcode(dns.rcode.REFUSED)
-        return reply
-
-    async with resolving(refuse) as (resolver, server):
+    async with resolving(refused) as (resolver, server):
         for _ in range(2):
             with pytest.raises(NoAnswer, match="REFUSED"):
                 await resolver.resolve(NAME, LONDONER)
         assert len(server.asked) == 2
 
 
-async def test_a_lost_query_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "TIMEOUT_S", 0.05)
-    queries: list[dns.message.Message] = []
-
-    def lose_the_first(query: dns.message.Message) -> dns.message.Message | None:
-        queries.append(query)
-        return found(query) if len(queries) > 1 else None
-
-    async with resolving(lose_the_first) as (resolver, _):
-        assert await resolver.resolve(NAME, LONDONER) == ("127.10.1.1",)
-    assert len(queries) == 2
+async def test_a_silent_server_is_no_answer_to_everybody_who_waits() -> None:
+    async with resolving(lambda query: None, Patience(2, 0.02)) as (resolver, server):
+        waiting = [resolver.resolve(NAME, LONDONER) for _ in range(3)]
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [str(answer) for answer in answers] == ["timed out"] * 3
+        assert len(server.asked) == 2
 
 
-async def test_a_silent_server_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "TIMEOUT_S", 0.01)
-    async with resolving(lambda query: None) as (resolver, server):
-        with pytest.raises(NoAnswer, match="timed out"):
-            await resolver.resolve(NAME, LONDONER)
-        assert len(server.asked) == under_test.TRIES
+async def test_closing_a_resolver_ends_what_is_on_the_way() -> None:
+    async with resolving(lambda query: None, Patience(1, 60.0)) as (resolver, _):
+        waiting = asyncio.create_task(resolver.resolve(NAME, LONDONER))
+        await asyncio.sleep(0)  # one turn of the loop: it has begun
+        resolver.close()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting

@@ -1,0 +1,1 @@
+"""Around the server: the container lab's program, and what an operator installs."""

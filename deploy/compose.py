@@ -1,0 +1,483 @@
+"""The container lab's program: `make compose-lab`, `make compose-drill`, `make compose-down`.
+
+Knows: the order of the steps, and what to tell the person before the terminal. Refuses to know:
+what the containers do (docker-compose.yml). Invariant: a run that fails or is interrupted leaves
+nothing running that it started; a mistake is one line and exit status 1. Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deploy import composition, preflight
+from deploy.composition import Composition, Image
+from deploy.ending import ENDING
+from deploy.preflight import PROJECT, ObstacleError, Tool, ask
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = "docker-compose.yml"
+LOG = "build/compose.log"
+OWN_BASE = "gslb-base:bookworm"  # what deploy/base-image.sh makes
+BROKEN = "deploy/lab/gslb/zones/broken-by-the-drill.zone"
+HEALTHY_LIMIT_S = 120.0  # it takes a quarter of this; a machine with two busy cores half
+STEP_LIMIT_S = 900.0
+CLEAR_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """One lab: its folder, its compose project, the tool that starts it."""
+
+    folder: Path
+    project: str
+    tool: Tool
+    environment: Mapping[str, str]
+    profiles: frozenset[str]
+    limit_s: float  # until all are healthy
+
+    def command(self, *arguments: str) -> tuple[str, ...]:
+        """A command line of the compose tool for this lab."""
+        profiles = (f"--profile={name}" for name in sorted(self.profiles))
+        return (*self.tool.command, "-p", self.project, *profiles, *arguments)
+
+    def read(self) -> Composition:
+        """What docker-compose.yml says; ObstacleError with the tool's word if it is wrong."""
+        as_json = ("--format", "json") if self.tool.version >= (2, 0) else ()
+        text = ask(*self.command("config", *as_json))
+        leaves = composition.read_json(text) if as_json else composition.read_block(text)
+        source = (self.folder / FILE).read_text(encoding="utf-8")
+        return composition.read(leaves, self.profiles, source, self.environment)
+
+
+def say(text: str, end: str = "\n") -> None:
+    """A line for whoever watches, at once."""
+    print(text, end=end, flush=True)
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """A line that says what is done now, and in the end how long it took."""
+    began_s = time.monotonic()
+    say(f"{text} … ", end="")
+    try:
+        yield
+    except BaseException:
+        say("")
+        raise
+    say(f"{time.monotonic() - began_s:.0f} s")
+
+
+def find_settings(folder: Path) -> Mapping[str, str]:
+    """The environment over the lines of `.env`, as both compose tools have it."""
+    settings: dict[str, str] = {}
+    with suppress(OSError):
+        for line in (folder / ".env").read_text(encoding="utf-8").splitlines():
+            name, equals, value = line.partition("=")
+            if equals and not name.startswith("#"):
+                settings[name.strip()] = composition.unquote(value.strip())
+    return {**settings, **os.environ}
+
+
+def name_project(folder: Path, settings: Mapping[str, str]) -> str:
+    """The name that both compose tools give a project."""
+    name = settings.get("COMPOSE_PROJECT_NAME") or folder.name
+    return re.sub(r"[^-_a-z0-9]", "", name.lower()).lstrip("-_") or "gslb"
+
+
+def run(command: Sequence[str], log: Path, limit_s: float = STEP_LIMIT_S) -> None:
+    """Run a noisy command into the log; ObstacleError with its last line if it fails.
+
+    It has a session of its own: Ctrl-C comes to us alone, and we end it.
+    """
+    log.parent.mkdir(exist_ok=True)
+    with log.open("a+", encoding="utf-8", errors="replace") as file:
+        file.write(f"\n$ {' '.join(command)}\n")
+        file.flush()
+        start = file.tell()
+        child = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        reason = ""
+        try:
+            with ENDING.heard():
+                status = child.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            status, reason = 1, f"it did not end within {limit_s:.0f} s"
+        finally:
+            end_session(child, patience_s=15)
+        if status:
+            file.seek(start)
+            raise ObstacleError(reason or preflight.last_line(file.read()))
+
+
+def end_session(child: subprocess.Popen[bytes], patience_s: float) -> None:
+    """End a child and what it started; with patience, it may first clear up after itself."""
+    if child.poll() is None and patience_s:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(child.pid, signal.SIGTERM)
+            child.wait(patience_s)
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+# ---- before ---------------------------------------------------------------------------------
+
+
+def prepare(folder: Path, profiles: frozenset[str], limit_s: float) -> Lab:
+    """The lab of a folder, with an engine that answers and a compose tool."""
+    os.chdir(folder)
+    engine = preflight.find_engine()
+    tool = preflight.find_tool()
+    settings = find_settings(folder)
+    lab = Lab(folder, name_project(folder, settings), tool, settings, profiles, limit_s)
+    say(f"Docker Engine {engine}, {tool} {'.'.join(map(str, tool.version))}, project {lab.project}")
+    return lab
+
+
+def list_containers(project: str, folder: Path) -> tuple[str, ...]:
+    """The project's containers; ObstacleError if they are another folder's."""
+    form = '{{.ID}}|{{.Label "com.docker.compose.project.working_dir"}}'
+    lines = ask(
+        "docker", "ps", "--all", "--filter", f"label={PROJECT}={project}", "--format", form
+    ).splitlines()
+    for line in lines:
+        origin = line.partition("|")[2]
+        if origin and Path(origin).is_dir() and Path(origin).resolve() != folder:
+            raise ObstacleError(
+                f"a lab of the project {project} was started in {origin}:"
+                " there can be one lab at a time; end it there with make compose-down"
+            )
+    return tuple(line.partition("|")[0] for line in lines)
+
+
+def check(lab: Lab, contents: Composition, up: bool) -> None:
+    """Everything that can be known to be in the way; what the running lab has is its own."""
+    preflight.check_ipv6()
+    # Another lab is in the way of both; its networks say so best.
+    preflight.check_subnets(
+        [subnet for subnets in contents.subnets.values() for subnet in subnets],
+        lab.project,
+        preflight.list_networks(),
+        tuple(preflight.list_routes()),
+    )
+    if not up:
+        preflight.check_ports(contents.ports)
+
+
+# ---- images ---------------------------------------------------------------------------------
+
+
+def has_image(name: str) -> bool:
+    """Whether the engine has an image."""
+    try:
+        ask("docker", "image", "inspect", "--format", "{{.Id}}", name)
+    except ObstacleError:
+        return False
+    return True
+
+
+def provide_base(lab: Lab, wanted: str, log: Path) -> str:
+    """The base image to build on: the one that is wanted, or the one made from Debian packages."""
+    default = dict(composition.variables((lab.folder / FILE).read_text(encoding="utf-8")))
+    if has_image(wanted):
+        return wanted
+    may_make = wanted == default.get("BASE_IMAGE")
+    if may_make and has_image(OWN_BASE):
+        say(f"base image: {OWN_BASE}, made here before ({wanted} is not here)")
+        return OWN_BASE
+    try:
+        with step(f"pulling the base image {wanted}"):
+            run(("docker", "pull", wanted), log)
+    except ObstacleError as refusal:
+        if not may_make:
+            raise ObstacleError(
+                f"BASE_IMAGE={wanted} is not here and cannot be pulled ({refusal}):"
+                " name an image that can, or unset BASE_IMAGE"
+            ) from None
+        say(f"{wanted} cannot be pulled here: {brief(refusal)}")
+    else:
+        return wanted
+    try:
+        with step(f"making {OWN_BASE} from Debian packages instead, with deploy/base-image.sh"):
+            run((str(ROOT / "deploy/base-image.sh"), OWN_BASE), log)
+    except ObstacleError as refusal:
+        raise ObstacleError(f"no base image: {refusal}; all of it is in {LOG}") from None
+    return OWN_BASE
+
+
+def brief(refusal: ObstacleError) -> str:
+    """The cause at the end of what the engine says: `no such host`."""
+    return str(refusal).rpartition(": ")[2]
+
+
+def build(lab: Lab, image: Image, base: str, log: Path) -> None:
+    """Build one image; what has not changed comes out of the engine's cache."""
+    arguments = {**dict(image.arguments), **({"BASE_IMAGE": base} if base else {})}
+    command = ["docker", "build", "--force-rm", "--tag", image.name]
+    if image.target:
+        command += ["--target", image.target]
+    for key, value in arguments.items():
+        command += ["--build-arg", f"{key}={value}"]
+    try:
+        with step(f"building the image {image.name}"):
+            run((*command, image.context), log)
+    except ObstacleError as refusal:
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]:
+            say(f"    {line}")
+        raise ObstacleError(
+            f"the image {image.name} cannot be built: {refusal}; all of it is in {LOG}"
+        ) from None
+
+
+def provide_images(lab: Lab, contents: Composition, log: Path) -> tuple[str, ...]:
+    """Build or pull every image; the services that can start with them."""
+    wanted = {dict(image.arguments).get("BASE_IMAGE", "") for image in contents.images} - {""}
+    bases = {name: provide_base(lab, name, log) for name in sorted(wanted)}
+    for image in sorted(contents.images, key=lambda image: image.name):
+        build(lab, image, bases.get(dict(image.arguments).get("BASE_IMAGE", ""), ""), log)
+    absent = []
+    for service, name in contents.fetched.items():
+        if has_image(name):
+            continue
+        try:
+            with step(f"pulling {name}"):
+                run(("docker", "pull", name), log)
+        except ObstacleError as refusal:
+            say(f"{service} is left out: {name} cannot be pulled here: {brief(refusal)}")
+            absent.append(service)
+    return tuple(service for service in contents.services if service not in absent)
+
+
+# ---- up, drill, down ------------------------------------------------------------------------
+
+
+def start(lab: Lab, services: Sequence[str], log: Path) -> None:
+    """Start the containers and wait until all are well; who is not has the last word."""
+    began_s = time.monotonic()
+    try:
+        with step(f"starting {len(services)} containers"):
+            run(lab.command("up", "--detach", "--no-build", *services), log, lab.limit_s)
+    except ObstacleError as refusal:
+        raise ObstacleError(
+            f"the containers do not start: {refusal}; all of it is in {LOG}"
+        ) from None
+    with step("waiting until all are healthy"):
+        while ill := list_ill(lab.project):
+            over = [one for one in ill if one[1] in ("exited", "dead")]
+            if over or time.monotonic() - began_s > lab.limit_s:
+                break
+            with ENDING.heard():
+                time.sleep(0.5)
+    if ill:
+        name, condition = (over or ill)[0]
+        tail_log(name)
+        raise ObstacleError(
+            f"{name} is {condition} {time.monotonic() - began_s:.0f} s after the start;"
+            " its last words are above"
+        )
+    say(f"all are healthy {time.monotonic() - began_s:.0f} s after the start")
+
+
+def list_ill(project: str) -> tuple[tuple[str, str], ...]:
+    """(container, condition) of every container that is not running, or not healthy."""
+    ids = ask("docker", "ps", "--all", "--quiet", "--filter", f"label={PROJECT}={project}").split()
+    form = (
+        "{{.Name}} {{if .State.Running}}{{if .State.Health}}{{.State.Health.Status}}{{else}}"
+        "healthy{{end}}{{else}}{{.State.Status}}{{end}}"
+    )
+    lines = ask("docker", "inspect", "--format", form, *ids).splitlines() if ids else []
+    states = (line.removeprefix("/").split() for line in lines if line)
+    return tuple((name, condition) for name, condition in states if condition != "healthy")
+
+
+def tail_log(container: str) -> None:
+    """Print the last words of a container, and of its health check."""
+    health = "{{if .State.Health}}{{range .State.Health.Log}}{{.Output}}{{end}}{{end}}"
+    done = subprocess.run(
+        ("docker", "logs", "--tail", "15", container), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
+    )  # fmt: skip
+    for line in done.stdout.splitlines():
+        say(f"    {container}: {line}")
+    with suppress(ObstacleError):
+        for line in ask("docker", "inspect", "--format", health, container).splitlines()[-3:]:
+            say(f"    {container}, health check: {line}")
+
+
+def clear(project: str, folder: Path) -> str:
+    """Remove every container, network and volume of the project; what that was, in words.
+
+    Until a look finds none: the engine may still be at work for a command that was interrupted.
+    """
+    gone: dict[str, set[str]] = {"container": set(), "network": set(), "volume": set()}
+    word = ""
+    for _ in range(CLEAR_TRIES):
+        found = {"container": list_containers(project, folder)}
+        for kind in ("network", "volume"):
+            label = f"label={PROJECT}={project}"
+            found[kind] = tuple(ask("docker", kind, "ls", "--quiet", "--filter", label).split())
+        if not any(found.values()):
+            break
+        for kind, names in found.items():
+            gone[kind].update(names)
+            options = ("--force", "--volumes") if kind == "container" else ()
+            try:
+                if names:
+                    ask("docker", kind, "rm", *options, *names)
+            except ObstacleError as refusal:
+                word = str(refusal)
+                time.sleep(0.5)
+    else:
+        raise ObstacleError(f"not everything of the lab can be removed: {word}")
+    with suppress(FileNotFoundError):
+        (folder / BROKEN).unlink()
+    return ", ".join(count(names, kind) for kind, names in gone.items() if names)
+
+
+def count(names: set[str], kind: str) -> str:
+    """`13 containers`, `1 network`."""
+    return f"{len(names)} {kind}{'s' if len(names) != 1 else ''}"
+
+
+def take_down(project: str, folder: Path) -> None:
+    """Remove the lab; Ctrl-C cannot leave half of it."""
+    ENDING.ignore()
+    with step("taking the lab down"):
+        removed = clear(project, folder)
+    say(f"removed: {removed}" if removed else "there was nothing to remove")
+
+
+def bring_up(lab: Lab, fresh: bool) -> Composition:
+    """The whole way to a healthy lab. What fails on the way is taken down again if it was new."""
+    contents = lab.read()
+    up = bool(list_containers(lab.project, lab.folder))
+    if up and fresh:
+        raise ObstacleError(
+            f"the lab is up (project {lab.project}), and a drill needs a fresh one:"
+            " make compose-down first"
+        )
+    check(lab, contents, up)
+    log = lab.folder / LOG
+    log.unlink(missing_ok=True)
+    services = provide_images(lab, contents, log)
+    try:
+        start(lab, services, log)
+    except BaseException:
+        if up:
+            say("the lab was up before, so it is left as it is; make compose-down removes it")
+        else:
+            take_down(lab.project, lab.folder)
+        raise
+    return replace(contents, services=services)
+
+
+def drill(lab: Lab) -> int:
+    """A lab of its own for the drill; its exit status."""
+    bring_up(lab, fresh=True)
+    command = replace(lab, profiles=frozenset({"drill"})).command("run", "--rm", "-T", "drill")
+    try:
+        # A session of its own: a Ctrl-C is ours, and the containers are gone a moment later.
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        try:
+            with ENDING.heard():
+                return child.wait()
+        finally:
+            end_session(child, patience_s=0)
+    finally:
+        take_down(lab.project, lab.folder)
+
+
+def hint(lab: Lab, contents: Composition) -> str:
+    """What to try, as lines to copy."""
+    ports = {(port.service, port.inside): port.number for port in contents.ports}
+    tool, make = str(lab.tool), "make"
+    if name_project(lab.folder, {}) != lab.project:
+        tool, make = f"{tool} -p {lab.project}", f"COMPOSE_PROJECT_NAME={lab.project} make"
+    dns = ports[("ns1-net", 53)]
+    lines = [
+        ("Ask a server as a client in fra, iad or nrt would:", ""),
+        *(
+            (f"  dig @127.0.0.1 -p {dns} +short www.gslb.example.com +subnet=198.18.{n}.0/24", name)
+            for n, name in ((1, "fra"), (2, "iad"), (3, "nrt"))
+        ),
+        ("Ask as a client in fra does, through its resolver and the parent zone:", ""),
+        (f"  {tool} exec client-fra dig +short @198.18.1.53 www.gslb.example.com", ""),
+        ("Watch the clients while you break things:", ""),
+        (f"  {tool} logs -f client-fra client-iad client-nrt", ""),
+        (f"  {tool} stop web-fra", "a region; `start` brings it back"),
+        (f"  {tool} pause ns1", "a name server; `unpause`"),
+        (f"  {tool} kill -s HUP ns1 ns2", "reload deploy/lab/gslb/gslb.yaml"),
+        ("Why an answer is what it is:", ""),
+        (f"  {tool} exec ns1 gslb explain www.gslb.example.com --from 198.18.1.21", ""),
+    ]
+    for service, inside, text in (("prometheus", 9090, ""), ("grafana", 3000, "dashboards")):
+        if service in contents.services:
+            lines.append((f"  http://127.0.0.1:{ports[(service, inside)]}", text or service))
+    if "prometheus" not in contents.services:
+        lines.append((f'  {make} compose-lab ARGS="--observe"', "Prometheus and Grafana too"))
+    lines += [
+        ("The end:", ""),
+        (f"  {make} compose-down", "removes it all"),
+        (f"  {make} compose-drill", "does it all by itself, in a fresh lab"),
+    ]
+    width = max(len(text) for text, why in lines if why)
+    return "\n".join(f"{text:<{width}}  # {why}" if why else text for text, why in lines)
+
+
+def end(folder: Path) -> None:
+    """`down`: remove the lab, and say what stays."""
+    preflight.find_engine()
+    settings = find_settings(folder)
+    take_down(name_project(folder, settings), folder)
+    source = (folder / FILE).read_text(encoding="utf-8")
+    built = dict.fromkeys(re.findall(r"image: (gslb\S*)", source))
+    stay = [name for name in (*built, OWN_BASE) if has_image(name)]
+    if stay:
+        say(f"the images stay; docker image rm {' '.join(stay)} removes them too")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0, the drill's own, 1 after a line that says why, 130 if interrupted."""
+    parser = argparse.ArgumentParser(prog="compose", description=__doc__.partition("\n")[0])
+    parser.add_argument("command", choices=("up", "drill", "down"))
+    parser.add_argument("--observe", action="store_true", help="Prometheus and Grafana too")
+    parser.add_argument("--folder", type=Path, default=ROOT, help="where docker-compose.yml is")
+    parser.add_argument(
+        "--limit-s", type=float, default=HEALTHY_LIMIT_S, help="until all are healthy (%(default)g)"
+    )
+    given = parser.parse_args(arguments)
+    ENDING.listen()
+    profiles = frozenset({"observe"} if given.observe else ())
+    folder = given.folder.resolve()
+    try:
+        if given.command == "down":
+            end(folder)
+            return 0
+        lab = prepare(folder, profiles, given.limit_s)
+        if given.command == "drill":
+            return drill(lab)
+        contents = bring_up(lab, fresh=False)
+        say(hint(lab, contents))
+    except ObstacleError as refusal:
+        print(f"compose: {refusal}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
