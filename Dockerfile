@@ -21,7 +21,9 @@ FROM dependencies AS build
 COPY . /src
 RUN /build/bin/pip wheel --quiet --no-deps --wheel-dir /wheel /src \
     && /build/bin/pip --python /opt/gslb/bin/python3 install --quiet --no-compile --no-deps --root /out /wheel/*.whl \
-    && python3 -m compileall -q --invalidation-mode unchecked-hash -s /out /out/opt/gslb/lib
+    && python3 -m compileall -q --invalidation-mode unchecked-hash -s /out /out/opt/gslb/lib \
+    # COPY keeps a mode, and after umask 077 that would be one for root alone.
+    && install -D -m 0755 /src/deploy/entrypoint.sh /entrypoint/gslb
 
 # --- target `lab`: the other servers, the tools and the clients of docker-compose.yml --------------------
 FROM ${BASE_IMAGE} AS tools
@@ -68,7 +70,7 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
 ENTRYPOINT ["/opt/gslb/bin/gslb"]
 CMD ["serve", "-c", "/etc/gslb/gslb.yaml"]
 COPY --from=build /out/ /
-COPY deploy/entrypoint.sh /opt/gslb/bin/gslb
+COPY --from=build /entrypoint/gslb /opt/gslb/bin/gslb
 ARG BASE_IMAGE
 ARG VERSION=0.1.0
 ARG REVISION=""

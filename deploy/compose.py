@@ -22,7 +22,7 @@ from pathlib import Path
 from deploy import composition, preflight
 from deploy.composition import Composition, Image
 from deploy.ending import ENDING
-from deploy.preflight import PROJECT, ObstacleError, Tool, ask
+from deploy.preflight import ONE_OFF, PROJECT, SERVICE, ObstacleError, Tool, ask
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = "docker-compose.yml"
@@ -32,6 +32,7 @@ BROKEN = "deploy/lab/gslb/zones/broken-by-the-drill.zone"
 HEALTHY_LIMIT_S = 120.0  # it takes a quarter of this; a machine with two busy cores half
 STEP_LIMIT_S = 900.0
 CLEAR_TRIES = 5
+HOPELESS = ("exited", "dead", "restarting")  # no waiting makes these healthy
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,10 @@ class Lab:
     def read(self) -> Composition:
         """What docker-compose.yml says; ObstacleError with the tool's word if it is wrong."""
         as_json = ("--format", "json") if self.tool.version >= (2, 0) else ()
+        source = (self.folder / FILE).read_text(encoding="utf-8")
+        preflight.check_numbers(composition.port_variables(source, self.environment))
         text = ask(*self.command("config", *as_json))
         leaves = composition.read_json(text) if as_json else composition.read_block(text)
-        source = (self.folder / FILE).read_text(encoding="utf-8")
         return composition.read(leaves, self.profiles, source, self.environment)
 
 
@@ -162,9 +164,24 @@ def list_containers(project: str, folder: Path) -> tuple[str, ...]:
     return tuple(line.partition("|")[0] for line in lines)
 
 
+def check_running(project: str) -> None:
+    """Whether a lab that is up may be started again: not while a drill runs, or one is paused."""
+    lab = f"label={PROJECT}={project}"
+    if ask("docker", "ps", "--quiet", "--filter", lab, "--filter", f"label={SERVICE}=drill"):
+        raise ObstacleError(
+            f"a drill runs in this lab (project {project}): wait until it has ended,"
+            " or make compose-down ends both"
+        )
+    form = ("--filter", "status=paused", "--format", "{{.Names}}")
+    if names := " ".join(ask("docker", "ps", "--filter", lab, *form).split()):
+        raise ObstacleError(f"paused: {names}; docker unpause {names}, then try again")
+
+
 def check(lab: Lab, contents: Composition, up: bool) -> None:
     """Everything that can be known to be in the way; what the running lab has is its own."""
     preflight.check_ipv6()
+    source = (lab.folder / FILE).read_text(encoding="utf-8")
+    preflight.check_files(lab.folder, composition.mounts(source))
     # Another lab is in the way of both; its networks say so best.
     preflight.check_subnets(
         [subnet for subnets in contents.subnets.values() for subnet in subnets],
@@ -274,8 +291,8 @@ def start(lab: Lab, services: Sequence[str], log: Path) -> None:
             f"the containers do not start: {refusal}; all of it is in {LOG}"
         ) from None
     with step("waiting until all are healthy"):
-        while ill := list_ill(lab.project):
-            over = [one for one in ill if one[1] in ("exited", "dead")]
+        while ill := list_ill(lab.project, services):
+            over = [one for one in ill if one[1] in HOPELESS]
             if over or time.monotonic() - began_s > lab.limit_s:
                 break
             with ENDING.heard():
@@ -290,16 +307,24 @@ def start(lab: Lab, services: Sequence[str], log: Path) -> None:
     say(f"all are healthy {time.monotonic() - began_s:.0f} s after the start")
 
 
-def list_ill(project: str) -> tuple[tuple[str, str], ...]:
-    """(container, condition) of every container that is not running, or not healthy."""
-    ids = ask("docker", "ps", "--all", "--quiet", "--filter", f"label={PROJECT}={project}").split()
+def list_ill(project: str, services: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """(container, condition) of every container of the services that is not well."""
     form = (
-        "{{.Name}} {{if .State.Running}}{{if .State.Health}}{{.State.Health.Status}}{{else}}"
-        "healthy{{end}}{{else}}{{.State.Status}}{{end}}"
+        f'{{{{index .Config.Labels "{SERVICE}"}}}} {{{{.Name}}}} '
+        "{{if or .State.Paused .State.Restarting (not .State.Running)}}{{.State.Status}}"
+        "{{else if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}"
     )
+    # A container that `run` left behind is nobody's service.
+    labels = (f"label={PROJECT}={project}", f"label={ONE_OFF}=False")
+    filters = (word for label in labels for word in ("--filter", label))
+    ids = ask("docker", "ps", "--all", "--quiet", *filters).split()
     lines = ask("docker", "inspect", "--format", form, *ids).splitlines() if ids else []
-    states = (line.removeprefix("/").split() for line in lines if line)
-    return tuple((name, condition) for name, condition in states if condition != "healthy")
+    states = (line.split() for line in lines if line)
+    return tuple(
+        (name.removeprefix("/"), condition)
+        for service, name, condition in states
+        if service in services and condition != "healthy"
+    )
 
 
 def tail_log(container: str) -> None:
@@ -368,6 +393,8 @@ def bring_up(lab: Lab, fresh: bool) -> Composition:
             f"the lab is up (project {lab.project}), and a drill needs a fresh one:"
             " make compose-down first"
         )
+    if up:
+        check_running(lab.project)
     check(lab, contents, up)
     log = lab.folder / LOG
     log.unlink(missing_ok=True)
@@ -419,9 +446,11 @@ def hint(lab: Lab, contents: Composition) -> str:
         (f"  {tool} stop web-fra", "a region; `start` brings it back"),
         (f"  {tool} pause ns1", "a name server; `unpause`"),
         (f"  {tool} kill -s HUP ns1 ns2", "reload deploy/lab/gslb/gslb.yaml"),
+        (f"  {tool} logs --tail 5 ns1 ns2", "whether it was taken, or why not"),
         ("Why an answer is what it is:", ""),
         (f"  {tool} exec ns1 gslb explain www.gslb.example.com --from 198.18.1.21", ""),
     ]
+    lines.append(("Metrics and graphs:", ""))
     for service, inside, text in (("prometheus", 9090, ""), ("grafana", 3000, "dashboards")):
         if service in contents.services:
             lines.append((f"  http://127.0.0.1:{ports[(service, inside)]}", text or service))

@@ -133,15 +133,23 @@ def variables(source: str) -> Iterator[tuple[str, str]]:
         yield match[1], match[2]
 
 
+def port_variables(source: str, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(name, port) of every variable of the file that moves a port."""
+    for name, default in variables(source):
+        if name.endswith("_PORT"):
+            yield name, environment.get(name) or default
+
+
+def mounts(source: str) -> tuple[str, ...]:
+    """What is mounted into containers out of the folder, each once."""
+    return tuple(dict.fromkeys(re.findall(r"\./([^:\s]+):/", source)))
+
+
 def read(
     leaves: Leaves, profiles: frozenset[str], source: str, environment: Mapping[str, str]
 ) -> Composition:
     """The composition that a tool printed; `source` is the file, for the names of its variables."""
-    moved = {
-        environment.get(name) or default: name
-        for name, default in variables(source)
-        if name.endswith("_PORT")
-    }
+    moved = {number: name for name, number in port_variables(source, environment)}
     services = {
         name: part
         for name in heads(below(leaves, "services"))

@@ -24,7 +24,11 @@ from deploy.ending import ENDING
 
 ENGINE_LIMIT_S = 10.0
 OLDEST_COMPOSE = (1, 28)  # the first with profiles
+LAST_PORT = 65535
 PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+ONE_OFF = "com.docker.compose.oneoff"
+EMPTY_WORDS = "Encountered errors while bringing up"
 # Routes as wide as these are ways out, as a VPN splits the default route; the lab may lie in one.
 WIDEST = {4: 8, 6: 16}
 Interface = IPv4Interface | IPv6Interface
@@ -64,8 +68,9 @@ def ask(*command: str, limit_s: float = 60.0) -> str:
 
 
 def last_line(text: str) -> str:
-    """The last line that says something."""
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no word")
+    """The last line that says something; docker-compose 1.29 ends with one that does not."""
+    lines = (line.strip() for line in reversed(text.splitlines()))
+    return next((line for line in lines if line and not line.startswith(EMPTY_WORDS)), "no word")
 
 
 def find_engine(limit_s: float = ENGINE_LIMIT_S) -> str:
@@ -108,6 +113,31 @@ def find_tool() -> Tool:
         f"{old}: install the compose plugin (docs.docker.com/compose/install;"
         " on Debian: apt-get install docker-compose)"
     )
+
+
+def check_numbers(numbers: Iterable[tuple[str, str]]) -> None:
+    """Whether each variable for a port has a port of its own."""
+    holders: dict[str, str] = {}
+    for name, number in dict(numbers).items():
+        if not re.fullmatch("[0-9]{1,5}", number) or int(number) > LAST_PORT:
+            raise ObstacleError(f"{name}={number} is no port: give it a number up to {LAST_PORT}")
+        other = holders.setdefault(number, name)
+        if other != name and int(number):
+            raise ObstacleError(f"{other} and {name} are both {number}: give them different ports")
+
+
+def check_files(folder: Path, names: Iterable[str]) -> None:
+    """Whether what is mounted into containers can be read there, by users who are not its owner."""
+    for name in names:
+        place = folder / name
+        for path in (place, *(place.rglob("*") if place.is_dir() else ())):
+            wanted = 0o005 if path.is_dir() else 0o004
+            if path.exists() and path.stat().st_mode & wanted != wanted:
+                mode = path.stat().st_mode & 0o7777
+                raise ObstacleError(
+                    f"{path.relative_to(folder)} (mode {mode:04o}) cannot be read in a container,"
+                    " which has a user of its own: chmod -R a+rX deploy geodata"
+                )
 
 
 def check_ports(ports: Iterable[Port]) -> None:

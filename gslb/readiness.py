@@ -12,6 +12,7 @@ import socket
 import sys
 import urllib.parse
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,7 @@ def main(server: str = SERVER) -> int:
 def named_configuration(arguments: Sequence[str]) -> str | None:
     """The file that `-c` or `--config` names; the last one counts, as in the command itself."""
     named = None
-    for argument, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for argument, following in zip_longest(arguments, arguments[1:]):
         if argument in ("-c", "--config"):
             named = following
         elif argument.startswith("--config="):

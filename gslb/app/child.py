@@ -95,6 +95,7 @@ async def _work(path: str, words: Sequence[str], inherit: Sequence[int]) -> None
         # A group of its own: Ctrl-C is for us, and what the child started ends with it.
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # no module comes from the working folder, which may be anybody's
             "-m",
             "gslb.app.loading",
             *words,

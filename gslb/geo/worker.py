@@ -24,7 +24,7 @@ BROKEN: Final = 3  # the exit status that says: the reason is on standard error
 
 def draw_apart(database: Database) -> bytes:
     """The database's atlas, packed as the cache has it. Raises BrokenDatabaseError."""
-    words = [sys.executable, "-m", "gslb.geo.worker", database.info.kind, database.info.path]
+    words = [sys.executable, "-P", "-m", "gslb.geo.worker", database.info.kind, database.info.path]
     try:
         done = subprocess.run(
             words, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_S

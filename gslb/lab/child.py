@@ -88,8 +88,9 @@ class Child:
 async def start_child(name: str, module: str, arguments: list[str], folder: Path) -> Child:
     """Starts `python -m MODULE ARGUMENTS…`, logging to NAME.log in a folder."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gslb.lab.leash", str(os.getpid())),
-        *(sys.executable, "-m", module, *arguments),
+        # -P: no module comes from the working folder, which may be anybody's.
+        *(sys.executable, "-P", "-m", "gslb.lab.leash", str(os.getpid())),
+        *(sys.executable, "-P", "-m", module, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=PIPE,
         stderr=STDOUT,

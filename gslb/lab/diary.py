@@ -61,12 +61,15 @@ class Diary:
         return [note for note in self.notes if note.failure]
 
     def strays(self) -> list[Note]:
-        """Visits to another region than the expected one after the arrival there."""
+        """Visits to another region than the expected one after the arrival there.
+
+        Who got no answer has lost a request, and gone nowhere.
+        """
         return [
             note
             for note in self.notes
             if note.at_s > self.arrived_s.get(note.who, note.at_s)
-            and note.region != self.expected[note.who]
+            and note.region not in ("", self.expected[note.who])
         ]
 
 
@@ -192,7 +195,7 @@ def expect_passage(
     verdict_s, answer_s, publish_s = seen.verdict_s, seen.answer_s, seen.publish_s
     report.expect(
         f"{act}: the verdict comes within {limits.verdict_s:.0f} s",
-        verdict_s is not None,
+        verdict_s is not None and verdict_s - began_s <= limits.verdict_s,
         "" if verdict_s is None else f"{verdict_s - began_s:.2f} s",
     )
     report.expect(f"{act}: the answer changes", answer_s is not None)

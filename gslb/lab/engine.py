@@ -19,6 +19,7 @@ from typing import Final, Literal
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector
 
+from gslb.lab.failure import explain_error
 from gslb.lab.world import LabError
 
 SOCKET: Final = Path("/var/run/docker.sock")
@@ -180,8 +181,8 @@ class Engine:
             ) from None
         except (ClientError, OSError) as error:
             raise EngineError(
-                f"no Docker engine answers at {self._socket}: {_cause(error)}; the drill needs it"
-                " (docker-compose.yml mounts it)"
+                f"no Docker engine answers at {self._socket}: {explain_error(error)}; the drill"
+                " needs it (docker-compose.yml mounts it)"
             ) from None
         if response.status == HTTPStatus.NOT_FOUND and missing_ok:
             return None
@@ -262,11 +263,3 @@ def _parse(text: str) -> object:
     except ValueError:
         return None
     return answer
-
-
-def _cause(error: Exception) -> str:
-    """The system's own words: what aiohttp says of a socket speaks of hosts and ssl."""
-    inner = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror
-    return str(error) or type(error).__name__

@@ -16,7 +16,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -45,7 +45,7 @@ from gslb.lab.world import NAME, LabError
 DRILL: Final = "containers"
 LOOK_MAX_S: Final = 5.0  # a page of a client or a server, on a busy machine
 RESTORE_MAX_S: Final = 25.0  # docker-compose.yml gives the drill 30 s to stop
-REMEDY: Final = "`docker-compose up -d` starts what is missing or stopped"
+REMEDY: Final = "`make compose-lab` starts what is missing or stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,10 @@ async def run_exercise(tools: Tools, screen: Screen) -> bool:
         except asyncio.CancelledError:
             screen.say(f"drill {DRILL}: interrupted")
             return False
+        except LabError:
+            if report.expectations:  # what held until then is worth telling
+                report.close()
+            raise
     report.close()
     return report.passed
 
@@ -88,19 +92,15 @@ async def _run_in(engine: Engine, tools: Tools, report: Report) -> None:
         connector=TCPConnector(limit=0, force_close=True), timeout=ClientTimeout(total=LOOK_MAX_S)
     ) as session:
         watch = Watch(session, read_token(tools.token))
-        for server in watch.servers:
-            await watch.read_samples(
-                server
-            )  # a wrong token is to be told before anything is broken
+        for server in watch.servers:  # a wrong token is to be told before anything is broken
+            await watch.read_samples(server)
         watching = asyncio.create_task(watch.run())
         try:
             scene = Scene(engine, watch, report, found, networks, await read_ttl())
             await run_acts(scene, tools.world)
         finally:
             watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-            (tools.world / BROKEN_ZONE).unlink(missing_ok=True)
+            await asyncio.wait([watching])  # whatever became of it: putting back comes first
             await put_back(engine, found, report)
 
 

@@ -107,8 +107,8 @@ async def act_misled(scene: Scene, world: Path) -> None:
     path = world / BROKEN_ZONE
     diary = await scene.watch.open_diary(homes())
     before = await scene.watch.read_samples(MISHAP)
-    write_broken_zone(path)
     try:
+        write_broken_zone(path)
         began_s = report.mark(f"{MISHAP.name} is to reload with a broken zone file")
         await scene.engine.signal(scene.containers[MISHAP.name], "HUP")
         refused = await _await_reloads(scene, "failed", count_reloads(before, "failed") + 1)
@@ -165,10 +165,10 @@ async def act_killed(scene: Scene) -> None:
     else:
         comeback = Comeback(f"process {victim.pid} has not ended")
     expect_back(report, act, comeback)
+    await asyncio.sleep(max(AFTERMATH_S, scene.ttl_s + 1))
     now = await scene.engine.inspect(victim.id)
     restarts = 0 if now is None else now.restarts - victim.restarts
     report.expect(f"{act}: its policy has started it again, once", restarts == 1, f"{restarts}")
-    await asyncio.sleep(max(AFTERMATH_S, scene.ttl_s + 1))
     await scene.expect_quiet(act, diary, began_s)
 
 

@@ -10,7 +10,7 @@ import asyncio
 from typing import Final
 
 from gslb.lab.change import Change
-from gslb.lab.diary import Diary, expect_losses, expect_none, expect_places, wait_until
+from gslb.lab.diary import Diary, expect_losses, expect_none, wait_until
 from gslb.lab.metric import count_queries
 from gslb.lab.report import Report
 from gslb.lab.scene import Scene
@@ -62,7 +62,6 @@ async def act_steady(scene: Scene) -> None:
     await expect_recursion(report, RESOLVER)
     await expect_delegation(report, PARENT)
     await scene.expect_quiet("steady", diary, began_s)
-    expect_places(report, "steady: every client is at its own region", diary)
 
 
 async def expect_recursion(report: Report, resolver: NameServer) -> None:
@@ -124,7 +123,7 @@ async def act_stopped(scene: Scene) -> None:
         f"{act}: nobody but the client of {BROKEN} loses a request",
         [note for note in diary.lost if note.who not in own],
     )
-    _expect_none_after(scene, act, diary)
+    _expect_none_beyond(scene, act, diary)
 
 
 async def act_started(scene: Scene) -> None:
@@ -193,7 +192,7 @@ async def act_everything_down(scene: Scene) -> None:
     )
     scene.report.mark(f"{len(diary.lost)} requests were lost meanwhile")
     expect_losses(scene.report, act, diary, scene.bound(clients=len(DWELLERS)))
-    _expect_none_after(scene, act, diary)
+    _expect_none_beyond(scene, act, diary)
     act = "everything up"
     diary = await scene.follow(
         Change(act, names, "up", of=BROKEN, wanted=BROKEN),
@@ -213,7 +212,13 @@ def _moved(refuge: str) -> dict[str, str]:
     return {who: refuge if region == BROKEN else region for who, region in homes().items()}
 
 
-def _expect_none_after(scene: Scene, act: str, diary: Diary) -> None:
+def _expect_none_beyond(scene: Scene, act: str, diary: Diary) -> None:
+    """What the bound must not hide: no answer at all, and no page when it is over."""
+    expect_none(
+        scene.report,
+        f"{act}: every question is answered",
+        [note for note in diary.lost if not note.region],
+    )
     last_s = max(diary.arrived_s.values(), default=0.0)
     expect_none(
         scene.report,

@@ -30,6 +30,8 @@ from gslb.lab.termination import cancel_on_signals
 from gslb.lab.world import NAME
 
 EVERY_S: Final = 0.25
+# Five seconds, as a C library waits: a resolver that meets a silent server may need three.
+PATIENCE: Final = Patience(tries=5, timeout_s=1.0)
 RECORD: Final = {4: (A, "A"), 6: (AAAA, "AAAA")}
 _REGION: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
@@ -42,7 +44,7 @@ class Resident:
     page_port: int
     session: ClientSession
     say: Callable[[str], None]
-    patience: Patience = field(default_factory=Patience)
+    patience: Patience = PATIENCE
     logbook: Logbook = field(default_factory=Logbook)
     # Filled by pages only, so it is no larger than the number of servers there are.
     _region_of: dict[str, str] = field(default_factory=dict)

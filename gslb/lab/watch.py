@@ -49,12 +49,13 @@ class Watch:
             await asyncio.sleep(LOOK_S)
 
     async def open_diary(self, expected: dict[str, str]) -> Diary:
-        """A new act: what ends from now on goes into a diary of its own. Raises LabError."""
+        """A new act: what no act before has seen goes into a diary of its own. Raises LabError."""
+        self._gaps.clear()
+        # It is there before anything is read: what ended between two acts is not nobody's.
+        diary = self.diary = Diary(expected)
         for name, why in (await self.catch_up()).items():
             raise LabError(f"{name} does not tell of its visits: {why}")
-        self._gaps.clear()
-        self.diary = Diary(expected)
-        return self.diary
+        return diary
 
     async def catch_up(self) -> dict[str, str]:
         """Reads what is new from every client; who could not be read, and why."""

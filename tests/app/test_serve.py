@@ -203,6 +203,24 @@ def test_both_halves_of_a_start_do_without_what_the_other_needs(module: str, oth
     assert (run.stdout.strip(), run.stderr) == ("[]", "")
 
 
+def test_no_module_comes_from_the_working_folder(running: Running) -> None:
+    for name in ("pickle", "uuid", "yaml", "ipaddress"):
+        (running.folder / f"{name}.py").write_text("raise SystemExit('of the working folder')\n")
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "gslb", "serve", "-c", "gslb.yaml"],
+        cwd=running.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    ready = process.stdout.readline()
+    process.terminate()
+    log = process.communicate()[1]
+    assert ready.startswith("ready "), log
+    assert process.returncode == 0
+
+
 WITHOUT_IPV6 = """\
 ip link set lo up
 echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6

@@ -260,6 +260,41 @@ def test_two_services_cannot_have_one_port() -> None:
     assert "give GSLB_LAB_NS1_PORT and GSLB_LAB_NS2_PORT different ports" in str(caught.value)
 
 
+@pytest.mark.parametrize("number", ["53x", "99999", "-1", "٣"])
+def test_a_variable_that_is_no_port_is_named(number: str) -> None:
+    with pytest.raises(preflight.ObstacleError, match=f"NS1_PORT={number} is no port"):
+        preflight.check_numbers([("NS1_PORT", number)])
+
+
+def test_two_variables_cannot_be_one_port() -> None:
+    preflight.check_numbers([("A_PORT", "1"), ("A_PORT", "1"), ("B_PORT", "0"), ("C_PORT", "0")])
+    with pytest.raises(preflight.ObstacleError, match="A_PORT and B_PORT are both 5301"):
+        preflight.check_numbers([("A_PORT", "5301"), ("B_PORT", "5301")])
+
+
+def test_what_a_container_could_not_read_is_named_with_the_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "zones/one.zone"
+    file.parent.mkdir(mode=0o755)
+    file.touch(mode=0o644)
+    preflight.check_files(tmp_path, ["zones", "absent"])
+    file.chmod(0o600)
+    with pytest.raises(preflight.ObstacleError, match=r"zones/one\.zone \(mode 0600\).*chmod -R"):
+        preflight.check_files(tmp_path, ["zones"])
+
+
+def test_what_is_mounted_is_known_from_the_file() -> None:
+    raw = yaml.safe_load((ROOT / compose.FILE).read_text(encoding="utf-8"))
+    volumes = [text for one in raw["services"].values() for text in one.get("volumes", ())]
+    own = {text.partition(":")[0] for text in volumes if text.startswith("./")}
+    mounted = composition.mounts((ROOT / compose.FILE).read_text(encoding="utf-8"))
+    assert {f"./{name}" for name in mounted} == own
+
+
+def test_a_drill_of_its_own_starts_nothing_that_another_has_stopped() -> None:
+    raw = yaml.safe_load((ROOT / compose.FILE).read_text(encoding="utf-8"))
+    assert "depends_on" not in raw["services"]["drill"]
+
+
 def test_a_subnet_must_not_be_another_networks() -> None:
     subnet = ip_network("198.18.1.0/24")
     plain = preflight.DockerNetwork("lan", "", (ip_network("198.18.0.0/16"),))
@@ -369,7 +404,7 @@ def test_without_a_compose_tool_one_line_says_how_to_get_it(
 
 FILE = """
 services:
-  ns1:
+  ns1-net:
     image: {name}
     build: {{ context: . }}
     command: [/bin/sleep, "600"]
@@ -465,13 +500,29 @@ def test_up_is_healthy_and_down_leaves_nothing(world: World) -> None:
     broken = world.folder / compose.BROKEN
     broken.parent.mkdir(parents=True)
     broken.touch()
-    docker("pause", f"{world.name}_ns1_1" if has(f"{world.name}_ns1_1") else f"{world.name}-ns1-1")
+    name = f"{world.name}_ns1-net_1"  # v2 has dashes
+    name = name if has(name) else name.replace("_", "-")
+    docker("pause", name)
+    assert f"paused: {name}; docker unpause {name}, then" in refusal(world.run("up"))
     done = world.run("down")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "removed: 1 container, 1 network, 1 volume" in done.stdout
     assert not world.left()
     assert not broken.exists()
     assert "nothing to remove" in world.run("down").stdout
+
+
+@pytest.mark.slow
+def test_a_lab_with_a_drill_in_it_is_left_alone(world: World) -> None:
+    assert world.run("up").returncode == 0
+    run_drill = (*preflight.find_tool().command, "run", "-d", "drill")
+    where = {**os.environ, **world.environment, "DRILL": "600"}
+    container = subprocess.check_output(run_drill, cwd=world.folder, env=where, text=True).split()
+    assert "a drill runs in this lab" in refusal(world.run("up"))
+    # What is left of it is no reason to call the lab unwell.
+    docker("kill", container[-1])
+    done = world.run("up")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def has(container: str) -> bool:
@@ -556,7 +607,7 @@ def test_a_port_that_is_taken_stops_it_before_anything_is_made(world: World) -> 
         holder.bind(("127.0.0.1", 0))
         number = str(holder.getsockname()[1])
         line = refusal(world.run("up", GSLB_LAB_NS1_PORT=number))
-    assert f"127.0.0.1:{number}/udp, for ns1, is taken by " in line
+    assert f"127.0.0.1:{number}/udp, for ns1-net, is taken by " in line
     assert "GSLB_LAB_NS1_PORT=" in line
     assert not world.left()
     assert not answers("docker", "image", "inspect", world.name)

@@ -205,6 +205,16 @@ def test_it_answers_reloads_and_stops_as_it_is_told(start: Start, folder: Path) 
     assert took_s < STOP_S
 
 
+def test_a_stop_during_the_start_is_heard(start: Start, folder: Path) -> None:
+    """The kernel throws away what process 1 has no handler for: it would be killed after 10 s."""
+    served = start(folder, *HARDENED, "--network", "none")
+    wait_for(lambda: "-m gslb" in docker("top", served.name).stdout, 60)
+    began = time.monotonic()
+    output("stop", served.name)
+    assert served.status() in (0, 143)  # 143: before there was a server
+    assert time.monotonic() - began < STOP_S
+
+
 def test_without_the_capability_one_line_says_what_is_missing(start: Start, folder: Path) -> None:
     bare = ("--read-only", "--network", "none", "--cap-drop", "ALL", *PORTS_GUARDED)
     for options in (bare, (*HARDENED, "--network", "none", "--security-opt", "no-new-privileges")):

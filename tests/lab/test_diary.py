@@ -53,6 +53,7 @@ def test_a_visit_elsewhere_before_the_arrival_is_no_stray_and_after_it_is() -> N
         Note(1.0, "London", "fra", ""),
         Note(2.0, "London", "iad", ""),
         Note(3.0, "London", "fra", ""),
+        Note(3.5, "London", "", "no answer: timed out"),
         Note(3.0, "Tokyo", "fra", ""),
     )
     assert [(note.who, note.at_s) for note in act.strays()] == [("London", 3.0)]
@@ -149,11 +150,11 @@ def test_who_never_came_and_who_left_again_are_named() -> None:
     assert failed(report) == ["steady"]
 
 
-def passage(*, answer_s: float | None, moved_s: float) -> Report:
-    """What is expected of a change at 0 whose verdict came at 3."""
+def passage(*, answer_s: float | None, moved_s: float, verdict_s: float = 3.0) -> Report:
+    """What is expected of a change at 0."""
     report = make_report()
     act = diary(Note(1.0, "Tokyo", "nrt", ""), Note(moved_s, "London", "iad", ""))
-    expect_passage(report, "failover", 0.0, Sighting([3.0], answer_s), act, LIMITS)
+    expect_passage(report, "failover", 0.0, Sighting([verdict_s], answer_s), act, LIMITS)
     return report
 
 
@@ -177,6 +178,11 @@ def test_each_part_of_a_passage_has_its_own_limit(
     answer_s: float | None, moved_s: float, what: str
 ) -> None:
     assert failed(passage(answer_s=answer_s, moved_s=moved_s)) == [what]
+
+
+def test_a_verdict_that_comes_too_late_fails_though_all_else_follows_in_time() -> None:
+    report = passage(answer_s=8.2, moved_s=9.0, verdict_s=8.1)
+    assert failed(report) == ["failover: the verdict comes within 8 s"]
 
 
 def test_a_report_without_expectations_has_not_passed() -> None:

@@ -93,14 +93,14 @@ async def playing(
 
 async def test_no_engine_is_one_line_that_names_the_socket(tmp_path: Path) -> None:
     async with open_engine(tmp_path / "none.sock") as engine:
-        with pytest.raises(EngineError, match=r"none\.sock: No such file or directory; the drill"):
+        with pytest.raises(EngineError, match=r"none\.sock: no such file or directory; the drill"):
             await engine.inspect("ns1")
 
 
 async def test_a_socket_on_which_nobody_listens_is_no_engine(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     async with open_engine(tmp_path / "plain") as engine:
-        with pytest.raises(EngineError, match=r"plain: Connection refused"):
+        with pytest.raises(EngineError, match=r"plain: connection refused"):
             await engine.find_services("world")
 
 
@@ -174,6 +174,27 @@ async def test_an_order_is_seen_to_its_end_when_who_gave_it_has_gone(tmp_path: P
             assert done == ["/containers/0123abcd/stop"]
     finally:
         await runner.cleanup()
+
+
+async def test_that_one_cannot_be_put_back_does_not_leave_the_others_as_they_are(
+    tmp_path: Path,
+) -> None:
+    orders: list[str] = []
+
+    def answer(request: web.Request) -> web.Response:
+        if request.path.startswith("/containers/gone/"):
+            return web.json_response({"message": "No such container: gone"}, status=404)
+        if request.method == "POST":
+            orders.append(request.path)
+            return web.Response(status=204)
+        return web.json_response(DESCRIPTION)
+
+    paused = parse_container(DESCRIPTION)
+    found = {"parent": replace(paused, id="gone", service="parent"), "ns1": paused}
+    async with playing(tmp_path, answer) as engine:
+        with pytest.raises(EngineError, match="parent has been removed"):
+            await restore(engine, found)
+    assert orders == ["/containers/0123abcd/unpause"]
 
 
 # --- with a real engine ---------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def test_everything_that_is_missing_or_does_not_run_is_named_on_one_line() -> No
     found["web-iad"] = replace(found["web-iad"], running=False)
     assert refusal(found) == (
         "the lab is not up: parent is missing, web-iad is stopped;"
-        " `docker-compose up -d` starts what is missing or stopped"
+        " `make compose-lab` starts what is missing or stopped"
     )
 
 
@@ -121,7 +121,7 @@ def test_without_an_engine_it_is_one_line_and_status_1(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
-        f"drill: no Docker engine answers at {tmp_path}/none: No such file or directory;"
+        f"drill: no Docker engine answers at {tmp_path}/none: no such file or directory;"
         " the drill needs it (docker-compose.yml mounts it)\n"
     )
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def failed(report: Report) -> list[str]:
 
 async def test_visits_that_go_on_and_are_not_lost_are_quiet(mini: Miniature, scene: Scene) -> None:
     diary = await mini.watch.open_diary(HOME)
-    began_s = scene.report.clock() - 3
+    began_s = scene.report.clock() - 6
     for _ in range(3):
         mini.visit("fra")
     await scene.expect_quiet("steady", diary, began_s)
@@ -60,14 +61,40 @@ async def test_visits_that_go_on_and_are_not_lost_are_quiet(mini: Miniature, sce
 async def test_a_client_that_hangs_loses_nothing_and_is_not_quiet(
     mini: Miniature, scene: Scene
 ) -> None:
+    diary = await mini.watch.open_diary({**HOME, "client-fra over IPv6": "fra"})
+    mini.visit("fra", family=6)
+    for _ in range(30):
+        mini.visit("fra")
+    await scene.expect_quiet("steady", diary, scene.report.clock() - 6)
+    assert failed(scene.report) == ["steady: every client goes on asking"]
+    assert "1 visits of client-fra over IPv6, the fewest; at least 3" in [
+        expectation.detail for expectation in scene.report.expectations
+    ]
+
+
+async def test_visits_before_a_moment_say_nothing_of_what_came_after_it(
+    mini: Miniature, scene: Scene
+) -> None:
+    diary = await mini.watch.open_diary(HOME)
+    for _ in range(30):
+        mini.visit("fra")
+    await mini.watch.catch_up()
+    diary.notes = [replace(note, at_s=note.at_s - 60) for note in diary.notes]
+    await scene.expect_quiet("unpaused", diary, scene.report.clock() - 6)
+    assert failed(scene.report) == ["unpaused: every client goes on asking"]
+
+
+async def test_a_client_that_is_sent_elsewhere_is_not_quiet(mini: Miniature, scene: Scene) -> None:
     diary = await mini.watch.open_diary(HOME)
     mini.visit("fra")
-    await scene.expect_quiet("steady", diary, scene.report.clock() - 3)
-    assert failed(scene.report) == ["steady: clients go on asking"]
+    mini.visit("sorry")
+    await scene.expect_quiet("killed", diary, scene.report.clock() - 1)
+    assert failed(scene.report) == ["killed: every client is at its own region"]
 
 
 async def test_a_lost_request_is_not_quiet(mini: Miniature, scene: Scene) -> None:
     diary = await mini.watch.open_diary(HOME)
+    mini.visit("fra")
     mini.visit("fra", "timed out")
     await scene.expect_quiet("steady", diary, scene.report.clock() - 1)
     assert failed(scene.report) == ["steady: no request is lost"]

@@ -81,9 +81,9 @@ def test_the_servers_verdict_is_read_per_region() -> None:
 
 def test_verdicts_are_counted_per_region_and_direction() -> None:
     samples = parse_samples(METRICS)
-    counts = [count_verdicts(samples, region, "down") for region in REGIONS]
+    counts = [count_verdicts(samples, region.name, "down") for region in REGIONS]
     assert counts == [2, 5, 0]
-    assert count_verdicts(samples, REGIONS[0], "up") == 1
+    assert count_verdicts(samples, REGIONS[0].name, "up") == 1
 
 
 def test_failed_probes_are_all_but_the_good_ones() -> None:

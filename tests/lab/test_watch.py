@@ -37,14 +37,19 @@ async def test_a_diary_has_every_visit_from_when_it_was_opened_once(mini: Miniat
     ]
 
 
-async def test_what_ended_before_an_act_is_the_act_befores(mini: Miniature) -> None:
-    before = await mini.watch.open_diary(HOME)
+async def test_what_ended_between_two_acts_is_the_second_ones(mini: Miniature) -> None:
+    first = await mini.watch.open_diary(HOME)
     mini.visit("fra")
-    after = await mini.watch.open_diary(HOME)
+    await mini.watch.find_gaps()
+    mini.visit("fra", "timed out")
+    second = await mini.watch.open_diary(HOME)
     mini.visit("iad")
     await mini.watch.catch_up()
-    assert [note.region for note in before.notes] == ["fra"]
-    assert [note.region for note in after.notes] == ["iad"]
+    assert [note.failure for note in first.notes] == [""]
+    assert [(note.region, note.failure) for note in second.notes] == [
+        ("fra", "timed out"),
+        ("iad", ""),
+    ]
 
 
 async def test_a_client_that_does_not_tell_is_an_error_before_an_act_and_a_gap_in_it(
