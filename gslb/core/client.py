@@ -8,6 +8,7 @@ because no treatment tells apart what is closer (config.md, Validation).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -67,6 +68,16 @@ class ClientGroup:
 
     name: str
     elements: tuple[Element, ...]
+
+
+def named_networks(groups: Iterable[ClientGroup]) -> frozenset[Network]:
+    """Every network that a client group names."""
+    return frozenset(
+        element.network
+        for group in groups
+        for element in group.elements
+        if element.kind is Kind.NETWORK and element.network is not None
+    )
 
 
 @dataclass(frozen=True, slots=True)

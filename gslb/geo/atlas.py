@@ -9,21 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from gslb.core.client import V4_BITS, V6_BITS
 from gslb.core.nearest import Place
+from gslb.geo.row import NO_ROW, Region, Row
 from gslb.geo.span import Numbers, Span, uniform
 
-Region = tuple[str, str, tuple[str, ...]]  # continent, country, subdivisions
-Row = tuple[Place | None, Region, int]  # coordinates, region, ASN
 Degrees = npt.NDArray[np.float64]
-
-
-NO_ROW: Final[Row] = (None, ("", "", ()), 0)
 
 
 @dataclass(frozen=True, slots=True)

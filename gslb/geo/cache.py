@@ -19,7 +19,8 @@ import numpy as np
 
 from gslb.core.client import V4_BITS, V6_BITS
 from gslb.core.world import MapInfo
-from gslb.geo.atlas import Atlas, Columns, Region
+from gslb.geo.atlas import Atlas, Columns
+from gslb.geo.row import Region
 from gslb.geo.span import Span
 
 VERSION: Final = 1

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from gslb.core.client import V4_BITS, V6_BITS, Kind, Network
+from gslb.core.client import V4_BITS, V6_BITS, Network, named_networks
 from gslb.core.policy import Family
 from gslb.core.world import Configuration
 from gslb.geo.span import Span
@@ -44,19 +44,9 @@ class Contexts:
     all: tuple[Context, ...]
 
 
-def client_networks(config: Configuration) -> frozenset[Network]:
-    """Every network that a client group names."""
-    return frozenset(
-        element.network
-        for group in config.clients.values()
-        for element in group.elements
-        if element.kind is Kind.NETWORK and element.network is not None
-    )
-
-
 def contexts_of(config: Configuration) -> Contexts:
     """The contexts of both families."""
-    named = client_networks(config)
+    named = named_networks(config.clients.values())
     overrides = {override.network: number for number, override in enumerate(config.overrides)}
     numbers: dict[Context, int] = {Context(): 0}
 

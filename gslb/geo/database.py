@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_network
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import geoip2.database
 import maxminddb
@@ -27,9 +27,12 @@ from gslb.core.client import NOWHERE, Location
 from gslb.core.setting import GeoSettings
 from gslb.core.world import MapInfo
 from gslb.errors import Problem, Where
-from gslb.geo.atlas import NO_ROW, Atlas, Region, Row
 from gslb.geo.centroid import continent_of
+from gslb.geo.row import NO_ROW, Region, Row
 from gslb.geo.watch import Fingerprint, fingerprint, fingerprint_of
+
+if TYPE_CHECKING:
+    from gslb.geo.atlas import Atlas
 
 Address = IPv4Address | IPv6Address
 

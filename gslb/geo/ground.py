@@ -15,11 +15,12 @@ import numpy as np
 
 from gslb.core.client import Kind
 from gslb.core.world import Configuration
-from gslb.geo.atlas import Atlas, Columns, Degrees, Region, blank, tabulate
+from gslb.geo.atlas import Atlas, Columns, Degrees, blank, tabulate
 from gslb.geo.block import Blocks, coarsen
 from gslb.geo.centroid import centroid, replacement
 from gslb.geo.context import NO_OVERRIDE, Context, contexts_of
 from gslb.geo.database import Maps
+from gslb.geo.row import Region
 from gslb.geo.span import Flags, Numbers, Span
 
 OTHER_ASN: Final = (1 << 32) - 1  # some network that no group names; RFC 7300 reserves it

@@ -11,11 +11,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from gslb.core.client import V4_BITS, V6_BITS, Location, Network, Override
+from gslb.core.client import V4_BITS, V6_BITS, Location, Network, Override, named_networks
 from gslb.core.route import facts
 from gslb.core.world import Configuration
 from gslb.geo.centroid import placed, replacement
-from gslb.geo.context import client_networks
 from gslb.geo.database import BrokenDatabaseError, Database, Maps, names_of
 from gslb.geo.special import SPECIAL
 
@@ -30,7 +29,7 @@ class Locator:
         self._maps = maps
         self._overrides = {override.network: override for override in config.overrides}
         self._overridden = _Nest(self._overrides)
-        self._named = _Nest(client_networks(config))
+        self._named = _Nest(named_networks(config.clients.values()))
 
     def locate(self, address: bytes) -> Location:
         """The location of a packed address, 4 or 16 octets; with the country's or continent's

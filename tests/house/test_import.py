@@ -170,3 +170,11 @@ def test_the_command_line_starts_with_typer_and_the_standard_library_only() -> N
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == "[]"
+
+
+def test_what_answers_starts_without_what_only_the_loading_child_needs() -> None:
+    heavy = ["numpy", "pydantic", "yaml", "dns", "dnslib", "typer"]
+    program = f"import sys, gslb.app.start; print([m for m in {heavy} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "[]"
