@@ -40,9 +40,9 @@ def find_holder(transport: Transport, host: str, port: int) -> str:
 def count_others(transport: Transport, host: str, port: int, own: Collection[int] = ()) -> int:
     """Sockets bound to just this address and port beside those with the inodes of `own`."""
     wanted = ip_address(host.partition("%")[0])
-    return sum(
-        address == wanted and int(inode) not in own for address, _, inode in _bound(transport, port)
-    )
+    # A socket may stand there twice: the kernel's table moves while it is read.
+    found = {int(inode) for address, _, inode in _bound(transport, port) if address == wanted}
+    return len(found.difference(own))
 
 
 def _clash(bound: Address, wanted: Address) -> bool:

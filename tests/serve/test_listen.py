@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from gslb.errors import ListenError
-from gslb.serve.holder import find_holder
+from gslb.serve import holder
+from gslb.serve.holder import count_others, find_holder
 from gslb.serve.listen import Listeners, explain_failure
 
 HOLD = """
@@ -133,6 +135,17 @@ def test_the_holder_of_a_port_is_found_in_every_family(host):
         port = s.getsockname()[1]
         assert find_holder("udp", host, port).endswith(f"(pid {os.getpid()})")
         assert find_holder("tcp", host, port) == ""
+
+
+def test_a_socket_that_the_kernel_lists_twice_is_one(tmp_path, monkeypatch):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        heading, *lines = Path("/proc/net/udp").read_text().splitlines(keepends=True)
+        (tmp_path / "net").mkdir()
+        (tmp_path / "net" / "udp").write_text("".join([heading, *lines, *lines]))
+        monkeypatch.setattr(holder, "_PROC", tmp_path)
+        assert count_others("udp", "127.0.0.1", port) == 1
 
 
 def test_another_address_of_the_same_port_is_not_the_holder():
