@@ -441,6 +441,7 @@ def hint(lab: Lab, contents: Composition) -> str:
         ),
         ("Ask as a client in fra does, through its resolver and the parent zone:", ""),
         (f"  {tool} exec client-fra dig +short @198.18.1.53 www.gslb.example.com", ""),
+        (f"  {tool} exec client-nrt curl -s http://www.gslb.example.com:8080", "the page"),
         ("Watch the clients while you break things:", ""),
         (f"  {tool} logs -f client-fra client-iad client-nrt", ""),
         (f"  {tool} stop web-fra", "a region; `start` brings it back"),
