@@ -17,7 +17,6 @@ from aiohttp import ClientSession
 from gslb.lab.city import City
 from gslb.lab.page import fetch_page
 from gslb.lab.resolver import NoAnswer, Resolver
-from gslb.lab.stub import NO_ANSWER
 from gslb.lab.world import NAME
 
 PAUSE_S: Final = 0.5
@@ -83,7 +82,7 @@ class Client:
         try:
             addresses = await self.resolver.resolve(NAME, self.city.client)
         except NoAnswer as error:
-            return Visit(now(), self.city.name, "", f"{NO_ANSWER}: {error}")
+            return Visit(now(), self.city.name, "", f"no answer: {error}")
         name, url = self.places.get(addresses[0] if addresses else "", ("", ""))
         if not url:
             return Visit(now(), self.city.name, "", f"no page at {', '.join(addresses)}")

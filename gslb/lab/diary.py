@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gslb.lab.report import Passage, Report
-from gslb.lab.stub import NO_ANSWER
 
 STEP_S: Final = 0.05  # how often things are looked at: what is measured is this precise
 
@@ -30,11 +29,6 @@ class Note:
     who: str
     region: str
     failure: str
-
-    @property
-    def is_unanswered(self) -> bool:
-        """True if there was no address to visit. An address nobody has met has no region, too."""
-        return self.failure.startswith(NO_ANSWER)
 
 
 @dataclass(slots=True)

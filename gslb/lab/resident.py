@@ -25,17 +25,7 @@ from aiohttp import ClientSession, web
 from gslb.lab.address import parse_address
 from gslb.lab.logbook import Entry, Logbook
 from gslb.lab.page import fetch_page, open_session
-from gslb.lab.stub import (
-    AAAA,
-    DNS_PORT,
-    NO_ANSWER,
-    A,
-    NameServer,
-    NoAnswer,
-    Patience,
-    Question,
-    ask,
-)
+from gslb.lab.stub import AAAA, DNS_PORT, A, NameServer, NoAnswer, Patience, Question, ask
 from gslb.lab.termination import cancel_on_signals
 from gslb.lab.world import NAME
 
@@ -75,10 +65,10 @@ class Resident:
         try:
             reply = await ask(self.resolver, Question(NAME, rrtype, recursion=True), self.patience)
         except NoAnswer as error:
-            failure = f"{NO_ANSWER}: {error}"
+            failure = f"no answer: {error}"
             return Entry(began_s, time.monotonic(), family, "", "", failure)
         if not reply.addresses:
-            failure = f"{NO_ANSWER}: no {text} record"
+            failure = f"no answer: no {text} record"
             return Entry(began_s, time.monotonic(), family, "", "", failure)
         address = reply.addresses[0]
         region, failure = await self._fetch(address)

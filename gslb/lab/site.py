@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 from typing import Final
 
 from gslb.lab.city import City, rank
-from gslb.lab.stub import AAAA, NameServer
+from gslb.lab.stub import AAAA, A, NameServer
 from gslb.lab.world import REGIONS, Region
 
 ZONE: Final = "gslb.example.com"
@@ -109,6 +109,14 @@ def page_address(region: str, rrtype: int) -> str:
     """The address of a region's page, or of the last resort's (`SORRY`)."""
     number = CORE if region == SORRY else NETWORK_NUMBERS[region]
     return ipv6(number, WEB) if rrtype == AAAA else ipv4(number, WEB)
+
+
+def region_at(address: str) -> str:
+    """Whose page is at an address; "" if nobody's: nobody may be sent there."""
+    whose = {
+        page_address(one, rrtype): one for one in (*homes().values(), SORRY) for rrtype in (A, AAAA)
+    }
+    return whose.get(address, "")
 
 
 def next_nearest(region: str, among: tuple[Region, ...] = REGIONS) -> str:

@@ -24,7 +24,6 @@ DNS_PORT: Final = 53
 ECS: Final = 8  # option code (RFC 7871 section 6)
 HEADER: Final = 12
 NOERROR: Final = 0
-NO_ANSWER: Final = "no answer"  # how a lost visit's reason begins if it had no address
 OPT: Final = 41
 UDP_SIZE: Final = 1232
 

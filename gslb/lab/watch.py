@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientSession
 from gslb.lab.diary import Diary, Note
 from gslb.lab.failure import explain_error
 from gslb.lab.metric import Sample, parse_samples
-from gslb.lab.site import DWELLERS, SERVERS, Dweller, Server, page_address, subnet, track
+from gslb.lab.site import DWELLERS, SERVERS, Dweller, Server, page_address, region_at, subnet, track
 from gslb.lab.stub import NameServer, NoAnswer, Patience, Question, ask
 from gslb.lab.world import NAME, LabError
 
@@ -118,4 +118,6 @@ class Watch:
 def parse_visit(name: str, visit: Mapping[str, str | float]) -> Note:
     """A visit as a client tells of it. Raises KeyError, ValueError or TypeError."""
     who = track(name, int(visit["family"]))
-    return Note(float(visit["at_s"]), who, str(visit["region"]), str(visit["failure"]))
+    # A client learns from a page whose address it is, so of one that never came it cannot tell.
+    region = str(visit["region"]) or region_at(str(visit["address"]))
+    return Note(float(visit["at_s"]), who, region, str(visit["failure"]))

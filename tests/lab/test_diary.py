@@ -190,9 +190,3 @@ def test_a_report_without_expectations_has_not_passed() -> None:
     report = Report("test", Screen(stream, as_json=True), lambda: 0.0, 0.0)
     report.close()
     assert json.loads(stream.getvalue())["passed"] is False
-
-
-def test_an_address_that_nobody_has_met_is_an_answer() -> None:
-    assert Note(1.0, "London", "", "no answer: timed out").is_unanswered
-    assert not Note(1.0, "London", "", "timed out").is_unanswered
-    assert not Note(1.0, "London", "fra", "").is_unanswered

@@ -118,3 +118,18 @@ async def test_an_answer_is_the_wanted_one_or_it_is_not(mini: Miniature, rrtype:
     mini.servers[0].region = "sorry"
     assert await mini.watch.is_answer(ns1, "fra", rrtype, "sorry")
     assert not await mini.watch.is_answer(NameServer("127.0.0.1", 1), "fra", rrtype, "sorry")
+
+
+@pytest.mark.parametrize(
+    ("region", "address", "seen"),
+    [
+        ("", "198.18.2.10", "iad"),
+        ("", "2001:db8:53::10", "sorry"),
+        ("", "198.18.2.99", ""),
+        ("", "", ""),
+        ("nrt", "198.18.3.10", "nrt"),
+    ],
+)
+def test_a_lost_visit_has_the_region_of_its_address(region: str, address: str, seen: str) -> None:
+    visit = {"at_s": 1.0, "family": 4, "region": region, "address": address, "failure": "timed out"}
+    assert parse_visit("client-fra", visit).region == seen
