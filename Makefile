@@ -13,7 +13,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab compose-lab compose-drill compose-down test check static fmt bench fuzz clean
+.PHONY: help lab compose-lab compose-drill compose-down test check static fmt bench bench-probe fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' $(MAKEFILE_LIST) | \
@@ -50,6 +50,9 @@ fmt: $(VENV)/.dev ## put the code into its standard form
 
 bench: $(VENV)/.dev ## side by side with the peers installed here; ARGS="--quick" for a first look
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-probe: $(VENV)/.dev ## 10 000 targets, one core, and what answering feels of it; ARGS="--quick"
+	@$(BIN)/python -m bench.probe $(ARGS)
 
 fuzz: $(VENV)/.dev ## a million packets, thousands of zones, guided fuzzing; ARGS="--seconds 600"
 	@PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -37,8 +38,12 @@ class Memory:
     pss: int
 
 
+@cache
 def cores() -> tuple[int, int]:
-    """One core for the server and one for the questions; the same one if there is no other."""
+    """One core for the server and one for the questions; the same one if there is no other.
+
+    Found once: while this process stays on one of them, that is all that it could find.
+    """
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[1] if len(usable) > 1 else usable[0]
 

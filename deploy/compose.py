@@ -10,27 +10,25 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy import composition, preflight
-from deploy.composition import Composition, Image
+from deploy.composition import Composition
 from deploy.ending import ENDING
+from deploy.image import OWN_BASE, has_image, provide_images
 from deploy.preflight import ONE_OFF, PROJECT, SERVICE, ObstacleError, Tool, ask
+from deploy.step import LOG, end_session, run, say, step
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = "docker-compose.yml"
-LOG = "build/compose.log"
-OWN_BASE = "gslb-base:bookworm"  # what deploy/base-image.sh makes
 BROKEN = "deploy/lab/gslb/zones/broken-by-the-drill.zone"
 HEALTHY_LIMIT_S = 120.0  # it takes a quarter of this; a machine with two busy cores half
-STEP_LIMIT_S = 900.0
 CLEAR_TRIES = 5
 HOPELESS = ("exited", "dead", "restarting")  # no waiting makes these healthy
 
@@ -51,32 +49,19 @@ class Lab:
         profiles = (f"--profile={name}" for name in sorted(self.profiles))
         return (*self.tool.command, "-p", self.project, *profiles, *arguments)
 
+    @property
+    def source(self) -> str:
+        """docker-compose.yml as it is written."""
+        return (self.folder / FILE).read_text(encoding="utf-8")
+
     def read(self) -> Composition:
         """What docker-compose.yml says; ObstacleError with the tool's word if it is wrong."""
         as_json = ("--format", "json") if self.tool.version >= (2, 0) else ()
-        source = (self.folder / FILE).read_text(encoding="utf-8")
+        source = self.source
         preflight.check_numbers(composition.port_variables(source, self.environment))
         text = ask(*self.command("config", *as_json))
         leaves = composition.read_json(text) if as_json else composition.read_block(text)
         return composition.read(leaves, self.profiles, source, self.environment)
-
-
-def say(text: str, end: str = "\n") -> None:
-    """A line for whoever watches, at once."""
-    print(text, end=end, flush=True)
-
-
-@contextmanager
-def step(text: str) -> Iterator[None]:
-    """A line that says what is done now, and in the end how long it took."""
-    began_s = time.monotonic()
-    say(f"{text} … ", end="")
-    try:
-        yield
-    except BaseException:
-        say("")
-        raise
-    say(f"{time.monotonic() - began_s:.0f} s")
 
 
 def find_settings(folder: Path) -> Mapping[str, str]:
@@ -94,44 +79,6 @@ def name_project(folder: Path, settings: Mapping[str, str]) -> str:
     """The name that both compose tools give a project."""
     name = settings.get("COMPOSE_PROJECT_NAME") or folder.name
     return re.sub(r"[^-_a-z0-9]", "", name.lower()).lstrip("-_") or "gslb"
-
-
-def run(command: Sequence[str], log: Path, limit_s: float = STEP_LIMIT_S) -> None:
-    """Run a noisy command into the log; ObstacleError with its last line if it fails.
-
-    It has a session of its own: Ctrl-C comes to us alone, and we end it.
-    """
-    log.parent.mkdir(exist_ok=True)
-    with log.open("a+", encoding="utf-8", errors="replace") as file:
-        file.write(f"\n$ {' '.join(command)}\n")
-        file.flush()
-        start = file.tell()
-        child = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
-        reason = ""
-        try:
-            with ENDING.heard():
-                status = child.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            status, reason = 1, f"it did not end within {limit_s:.0f} s"
-        finally:
-            end_session(child, patience_s=15)
-        if status:
-            file.seek(start)
-            raise ObstacleError(reason or preflight.last_line(file.read()))
-
-
-def end_session(child: subprocess.Popen[bytes], patience_s: float) -> None:
-    """End a child and what it started; with patience, it may first clear up after itself."""
-    if child.poll() is None and patience_s:
-        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(child.pid, signal.SIGTERM)
-            child.wait(patience_s)
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
 
 
 # ---- before ---------------------------------------------------------------------------------
@@ -180,8 +127,7 @@ def check_running(project: str) -> None:
 def check(lab: Lab, contents: Composition, up: bool) -> None:
     """Everything that can be known to be in the way; what the running lab has is its own."""
     preflight.check_ipv6()
-    source = (lab.folder / FILE).read_text(encoding="utf-8")
-    preflight.check_files(lab.folder, composition.mounts(source))
+    preflight.check_files(lab.folder, composition.mounts(lab.source))
     # Another lab is in the way of both; its networks say so best.
     preflight.check_subnets(
         [subnet for subnets in contents.subnets.values() for subnet in subnets],
@@ -191,90 +137,6 @@ def check(lab: Lab, contents: Composition, up: bool) -> None:
     )
     if not up:
         preflight.check_ports(contents.ports)
-
-
-# ---- images ---------------------------------------------------------------------------------
-
-
-def has_image(name: str) -> bool:
-    """Whether the engine has an image."""
-    try:
-        ask("docker", "image", "inspect", "--format", "{{.Id}}", name)
-    except ObstacleError:
-        return False
-    return True
-
-
-def provide_base(lab: Lab, wanted: str, log: Path) -> str:
-    """The base image to build on: the one that is wanted, or the one made from Debian packages."""
-    default = dict(composition.variables((lab.folder / FILE).read_text(encoding="utf-8")))
-    if has_image(wanted):
-        return wanted
-    may_make = wanted == default.get("BASE_IMAGE")
-    if may_make and has_image(OWN_BASE):
-        say(f"base image: {OWN_BASE}, made here before ({wanted} is not here)")
-        return OWN_BASE
-    try:
-        with step(f"pulling the base image {wanted}"):
-            run(("docker", "pull", wanted), log)
-    except ObstacleError as refusal:
-        if not may_make:
-            raise ObstacleError(
-                f"BASE_IMAGE={wanted} is not here and cannot be pulled ({refusal}):"
-                " name an image that can, or unset BASE_IMAGE"
-            ) from None
-        say(f"{wanted} cannot be pulled here: {brief(refusal)}")
-    else:
-        return wanted
-    try:
-        with step(f"making {OWN_BASE} from Debian packages instead, with deploy/base-image.sh"):
-            run((str(ROOT / "deploy/base-image.sh"), OWN_BASE), log)
-    except ObstacleError as refusal:
-        raise ObstacleError(f"no base image: {refusal}; all of it is in {LOG}") from None
-    return OWN_BASE
-
-
-def brief(refusal: ObstacleError) -> str:
-    """The cause at the end of what the engine says: `no such host`."""
-    return str(refusal).rpartition(": ")[2]
-
-
-def build(lab: Lab, image: Image, base: str, log: Path) -> None:
-    """Build one image; what has not changed comes out of the engine's cache."""
-    arguments = {**dict(image.arguments), **({"BASE_IMAGE": base} if base else {})}
-    command = ["docker", "build", "--force-rm", "--tag", image.name]
-    if image.target:
-        command += ["--target", image.target]
-    for key, value in arguments.items():
-        command += ["--build-arg", f"{key}={value}"]
-    try:
-        with step(f"building the image {image.name}"):
-            run((*command, image.context), log)
-    except ObstacleError as refusal:
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]:
-            say(f"    {line}")
-        raise ObstacleError(
-            f"the image {image.name} cannot be built: {refusal}; all of it is in {LOG}"
-        ) from None
-
-
-def provide_images(lab: Lab, contents: Composition, log: Path) -> tuple[str, ...]:
-    """Build or pull every image; the services that can start with them."""
-    wanted = {dict(image.arguments).get("BASE_IMAGE", "") for image in contents.images} - {""}
-    bases = {name: provide_base(lab, name, log) for name in sorted(wanted)}
-    for image in sorted(contents.images, key=lambda image: image.name):
-        build(lab, image, bases.get(dict(image.arguments).get("BASE_IMAGE", ""), ""), log)
-    absent = []
-    for service, name in contents.fetched.items():
-        if has_image(name):
-            continue
-        try:
-            with step(f"pulling {name}"):
-                run(("docker", "pull", name), log)
-        except ObstacleError as refusal:
-            say(f"{service} is left out: {name} cannot be pulled here: {brief(refusal)}")
-            absent.append(service)
-    return tuple(service for service in contents.services if service not in absent)
 
 
 # ---- up, drill, down ------------------------------------------------------------------------
@@ -358,12 +220,14 @@ def clear(project: str, folder: Path) -> str:
         for kind, names in found.items():
             gone[kind].update(names)
             options = ("--force", "--volumes") if kind == "container" else ()
-            try:
-                if names:
-                    ask("docker", kind, "rm", *options, *names)
-            except ObstacleError as refusal:
-                word = str(refusal)
-                time.sleep(0.5)
+            # One after the other: of several at once Docker 20.10 was seen to forget that one had
+            # left its network, which it then never removes.
+            for name in names:
+                try:
+                    ask("docker", kind, "rm", *options, name)
+                except ObstacleError as refusal:
+                    word = str(refusal)
+                    time.sleep(0.5)
     else:
         raise ObstacleError(f"not everything of the lab can be removed: {word}")
     with suppress(FileNotFoundError):
@@ -398,7 +262,7 @@ def bring_up(lab: Lab, fresh: bool) -> Composition:
     check(lab, contents, up)
     log = lab.folder / LOG
     log.unlink(missing_ok=True)
-    services = provide_images(lab, contents, log)
+    services = provide_images(contents, lab.source, log)
     try:
         start(lab, services, log)
     except BaseException:
@@ -448,6 +312,9 @@ def hint(lab: Lab, contents: Composition) -> str:
         (f"  {tool} pause ns1", "a name server; `unpause`"),
         (f"  {tool} kill -s HUP ns1 ns2", "reload deploy/lab/gslb/gslb.yaml"),
         (f"  {tool} logs --tail 5 ns1 ns2", "whether it was taken, or why not"),
+        ("Take a region out as an operator does; one command tells both servers:", ""),
+        (f'  {tool} exec ns1 gslb drain fra --for 10m --why "to see it"', ""),
+        (f'  {tool} exec ns1 gslb override fra clear --why "seen"', "gives it back"),
         ("Why an answer is what it is:", ""),
         (f"  {tool} exec ns1 gslb explain www.gslb.example.com --from 198.18.1.21", ""),
     ]

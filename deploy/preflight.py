@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 
+from gslb.serve.holder import find_holder
+
 from deploy.composition import Port, Subnet
 from deploy.ending import ENDING
 
@@ -167,41 +169,23 @@ def check_ports(ports: Iterable[Port]) -> None:
 def _taken(port: Port, error: OSError) -> str:
     if error.errno != errno.EADDRINUSE:
         return f"{port}, for {port.service}, cannot be had: {error.strerror}"
-    holder = find_holder(port)
+    holder = name_holder(port)
     remedy = (
         f"choose another with {port.variable}=NUMBER make …" if port.variable else "free that port"
     )
     return f"{port}, for {port.service}, is taken{holder and ' by '}{holder}: {remedy}"
 
 
-def find_holder(port: Port) -> str:
-    """Who holds a port, as /proc tells: "dnsmasq (pid 812)"; "" if it does not tell."""
-    inodes = set()
-    for family in ("", "6"):
-        with suppress(OSError):
-            table = Path(f"/proc/net/{port.protocol}{family}").read_text(encoding="ascii")
-            for fields in map(str.split, table.splitlines()[1:]):
-                # A stream holds the port while it listens (0A); a datagram socket always.
-                if int(fields[1].rpartition(":")[2], 16) == port.number and (
-                    port.protocol == "udp" or fields[3] == "0A"
-                ):
-                    inodes.add(f"socket:[{fields[9]}]")
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if any(os.readlink(file) in inodes for file in (process / "fd").iterdir()):
-                return _name(process, port)
-    return ""
-
-
-def _name(process: Path, port: Port) -> str:
-    name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
-    if name == "docker-proxy":
+def name_holder(port: Port) -> str:
+    """Who holds a port: "dnsmasq (pid 812)", "the container one_ns1_1"; "" if nobody can tell."""
+    holder = find_holder("udp" if port.protocol == "udp" else "tcp", port.address, port.number)
+    if holder.startswith("docker-proxy "):
         with suppress(ObstacleError):
             container = ask("docker", "ps", "--filter", f"publish={port.number}/{port.protocol}",
                             "--format", "{{.Names}}").strip()  # fmt: skip
             if container:
                 return f"the container {container.splitlines()[0]}"
-    return f"{name} (pid {process.name})"
+    return holder
 
 
 @dataclass(frozen=True, slots=True)

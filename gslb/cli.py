@@ -16,7 +16,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from gslb import operate
 from gslb.errors import ConfigError, GslbError, Problem, UnreachableError
+from gslb.option import ConfigOption, JsonOption
 from gslb.place import CONFIGURATIONS, control_url, find_configuration, first_listen, read_settings
 
 ANSWERS = {"NOERROR", "NXDOMAIN"}  # the other rcodes are refusals and failures: status 1
@@ -29,17 +31,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help and plain errors: they are read in pipes and logs, too
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-ConfigOption = Annotated[
-    str | None,
-    typer.Option(
-        "-c",
-        "--config",
-        metavar="FILE",
-        help="The configuration [default: ./gslb.yaml, then /etc/gslb/gslb.yaml].",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
 def main() -> None:
@@ -317,6 +308,10 @@ def ask(
     raise typer.Exit(0 if reply.rcode in ANSWERS else 1)
 
 
+for command in (operate.health, operate.drain, operate.override, operate.overrides):
+    app.command()(command)
+
+
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of gslb.yaml, for editors.
@@ -379,6 +374,7 @@ def lab(
     Examples:
       gslb lab
       gslb lab --drill failover
+    Drills: failover, everything-down, flapping, gray, capacity, prober-blind, caching
     """
     if name and not drill:
         raise typer.BadParameter(f"a drill runs with --drill: gslb lab --drill {name}")

@@ -10,31 +10,63 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from gslb.ask import Reply, Tally
     from gslb.errors import Problem
 
 Segment = str | tuple[str, str]
+Line = tuple[Segment, ...]
 BAR = 40
 _SEVERITY_STYLE = {"error": "bold red", "warning": "yellow"}
 
 
 def say(*segments: Segment, to_stderr: bool = False) -> None:
     """One line; a segment is a text or (text, style). Lines are never wrapped."""
+    _console(to_stderr).print(_text(segments))
+
+
+def _text(segments: Line) -> Text:
     from rich.text import Text
 
     line = Text()
     for segment in segments:
         text, style = segment if isinstance(segment, tuple) else (segment, "")
         line.append(printable(text), style)
-    _console(to_stderr).print(line)
+    return line
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that standard output is; None if it is none."""
+    return _console(False).width if _console(False).is_terminal else None
+
+
+@contextmanager
+def redrawing() -> Iterator[Callable[[Sequence[Line]], None]]:
+    """Gives a function that draws lines in the place of those drawn before; for a terminal."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    # Its own, that wraps: what is drawn in its place has to know how many lines it takes.
+    console = Console(highlight=False)
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+
+        def draw(lines: Sequence[Line]) -> None:
+            room = max(2, console.height - 1)
+            if len(lines) > room:
+                more = f"({len(lines) - room + 1} more lines; all without --watch)"
+                lines = [*lines[: room - 1], ((more, "dim"),)]
+            live.update(Text("\n").join(map(_text, lines)), refresh=True)
+
+        yield draw
 
 
 @cache
@@ -48,6 +80,17 @@ def note(text: str) -> None:
     """A diagnostic on standard error; one line for every line of the text."""
     for line in text.splitlines():
         say(("gslb: ", "bold"), line, to_stderr=True)
+
+
+def warn(text: str) -> None:
+    """What was done and is not as it should be; on standard error."""
+    say(("gslb: ", "bold"), ("warning", "bold yellow"), f": {text}", to_stderr=True)
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Lines, as they are."""
+    for line in lines:
+        say(*line)
 
 
 def printable(text: str) -> str:

@@ -1,12 +1,13 @@
 """Where things are for a command: the configuration's file, and the server that it describes.
 
-Knows: the default paths, and how a client reaches an address that a server listens on. Refuses to
-know: what is asked there. Invariant: nothing is guessed silently: settings with an error in them
-are a ConfigError, but no zone or policy is read to find a server.
+Knows: the default paths, the last good copy, and how a client reaches an address that a server
+listens on. Refuses to know: what is asked there. Invariant: nothing is guessed silently: settings
+with an error in them are a ConfigError, but no zone or policy is read to find a server.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from gslb.core.setting import Listen, Settings
@@ -29,14 +30,38 @@ def find_configuration(named: str | None) -> str:
 
 def read_settings(named: str | None) -> Settings:
     """The server's own settings, whatever else the file holds. Raises ConfigError."""
+    path = find_configuration(named)
+    return _read_settings(path, path)
+
+
+def find_settings(named: str | None, tell: Callable[[str], None] = lambda text: None) -> Settings:
+    """The settings in force: a file that is being mended still has its last good copy.
+
+    `tell` gets a line if that is what they are from. Raises ConfigError.
+    """
+    path = find_configuration(named)
+    try:
+        return _read_settings(path, path)
+    except ConfigError:
+        from gslb.app.lastgood import find
+
+        copy = find(path)
+        if copy is None:
+            raise
+        tell(f"{path} has errors; the settings are those of its last good copy, {copy.file}")
+        return _read_settings(copy.file, path)
+
+
+def _read_settings(path: str, origin: str) -> Settings:
+    """Of the file at `path`, whose relative paths start from the folder of `origin`."""
     from gslb.config import setting
     from gslb.config.document import read_document
     from gslb.config.report import Report
 
-    path, report = find_configuration(named), Report()
+    report, folder = Report(), str(Path(origin).parent)
     root = read_document(path, report)
     if root is not None:
-        settings = setting.read_settings(root, str(Path(path).parent), report, needs_secrets=False)
+        settings = setting.read_settings(root, folder, report, needs_secrets=False)
         if not report.failed:
             return settings
     raise ConfigError(report.problems())

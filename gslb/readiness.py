@@ -18,7 +18,8 @@ from typing import Final
 
 from gslb.core.setting import Listen, Settings
 from gslb.errors import ConfigError, GslbError, UnreachableError
-from gslb.place import control_url, find_configuration, first_listen, read_settings
+from gslb.place import control_url, find_settings, first_listen
+from gslb.remote import failure_text
 
 TIMEOUT_S: Final = 3.0
 SERVER: Final = "/proc/1/cmdline"  # by itself, or after an init that was told the same
@@ -55,22 +56,6 @@ def named_configuration(arguments: Sequence[str]) -> str | None:
     return named
 
 
-def find_settings(named: str | None) -> Settings:
-    """The settings in force: a file that is being mended still has its last good copy.
-
-    Raises ConfigError.
-    """
-    try:
-        return read_settings(named)
-    except ConfigError:
-        from gslb.app.lastgood import find
-
-        copy = find(find_configuration(named))
-        if copy is None:
-            raise
-        return read_settings(copy.file)
-
-
 def ask(settings: Settings) -> str:
     """What a ready server said. Raises UnreachableError."""
     url = control_url(settings)
@@ -85,7 +70,7 @@ def _ask_control(url: str) -> str:
         response = connection.getresponse()
         body = response.read(MAX_BODY).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:
-        raise UnreachableError(f"{url}/readyz: {_reason(error)}") from None
+        raise UnreachableError(f"{url}/readyz: {failure_text(error)}") from None
     finally:
         connection.close()
     if response.status != 200:
@@ -106,7 +91,7 @@ def _ask_dns(listen: Listen) -> str:
             sock.send(_ROOT_SOA)
             reply = sock.recv(512)
         except OSError as error:
-            raise UnreachableError(f"DNS at {host} port {port}: {_reason(error)}") from None
+            raise UnreachableError(f"DNS at {host} port {port}: {failure_text(error)}") from None
     if reply[:2] != _ROOT_SOA[:2] or len(reply) < 12 or not reply[2] & 0x80:
         raise UnreachableError(f"DNS at {host} port {port}: this is not an answer")
     return f"ready: {host} port {port} answers DNS queries"
@@ -115,13 +100,6 @@ def _ask_dns(listen: Listen) -> str:
 def _read_arguments(path: str) -> list[str]:
     octets = Path(path).read_bytes()
     return octets.decode(errors="surrogateescape").split("\0")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    strerror = error.strerror if isinstance(error, OSError) else None
-    return strerror or str(error) or type(error).__name__
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gslb.errors import ConfigError, GslbError, Problem, UnreachableError, Where
 
@@ -76,8 +76,31 @@ def fetch_explanation(url: str, token: str | None, query: Query) -> dict[str, ob
 
 def fetch_json(url: str, path: str, query: Query, token: str | None = None) -> dict[str, object]:
     """GETs a JSON object. Raises UnreachableError, RefusedError."""
+    return _exchange(url, urllib.request.Request(_locate(url, path, query)), token)
+
+
+def put_json(
+    url: str, path: str, body: Mapping[str, object], token: str | None = None
+) -> dict[str, object]:
+    """PUTs a JSON object, gives the one that comes back. Raises UnreachableError, RefusedError."""
+    octets, form = json.dumps(body).encode(), {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}{path}", octets, form, method="PUT")
+    return _exchange(url, request, token)
+
+
+def delete_json(url: str, path: str, query: Query, token: str | None = None) -> dict[str, object]:
+    """DELETEs, gives the JSON object that comes back. Raises UnreachableError, RefusedError."""
+    request = urllib.request.Request(_locate(url, path, query), method="DELETE")
+    return _exchange(url, request, token)
+
+
+def _locate(url: str, path: str, query: Query) -> str:
+    return f"{url}{path}?{urllib.parse.urlencode(query)}" if query else f"{url}{path}"
+
+
+def _exchange(url: str, request: urllib.request.Request, token: str | None) -> dict[str, object]:
+    """Sends a request; urllib follows no redirect of what changes something (RFC 9110, 15.4)."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(f"{url}{path}?{urllib.parse.urlencode(query)}")
     if token is not None:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
@@ -87,16 +110,16 @@ def fetch_json(url: str, path: str, query: Query, token: str | None = None) -> d
         with error:
             raise RefusedError(error.code, f"{url}: {_detail(error)}") from None
     except urllib.error.URLError as error:
-        raise UnreachableError(f"{url}: {_reason(error.reason)}") from None
+        raise UnreachableError(f"{url}: {failure_text(error.reason)}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise UnreachableError(f"{url}: {_reason(error)}") from None
+        raise UnreachableError(f"{url}: {failure_text(error)}") from None
     body = _parse_object(octets)
     if body is None:
         raise UnreachableError(f"{url}: this is not a gslb server (no JSON came back)")
     return body
 
 
-def _reason(error: object) -> str:
+def failure_text(error: object) -> str:
     """A cause without the numbers: "Connection refused", not "[Errno 111] …"."""
     if isinstance(error, TimeoutError):
         return "no answer in time"

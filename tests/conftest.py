@@ -11,5 +11,5 @@ import os
 from hypothesis import settings
 
 settings.register_profile("quick", max_examples=50, deadline=None)
-settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, print_blob=True)
 settings.load_profile(os.environ.get("GSLB_HYPOTHESIS", "ci" if "CI" in os.environ else "quick"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from gslb.core.client import ClientGroup, Element, Kind, Location, Network, Override
+from gslb.core.client import ClientGroup, Element, GeoOverride, Kind, Location, Network
 from gslb.core.policy import (
     Child,
     DataCenter,
@@ -95,16 +95,16 @@ def groups(**named: str) -> dict[str, ClientGroup]:
     }
 
 
-def override(text: str, **location: object) -> Override:
+def override(text: str, **location: object) -> GeoOverride:
     """An entry of geo.overrides."""
-    return Override(network(text), Location(**location))  # type: ignore[arg-type]
+    return GeoOverride(network(text), Location(**location))  # type: ignore[arg-type]
 
 
 def configure(
     *policies: Policy,
     geo: GeoSettings = GeoSettings(),  # noqa: B008
     clients: Mapping[str, ClientGroup] | None = None,
-    overrides: Iterable[Override] = (),
+    overrides: Iterable[GeoOverride] = (),
 ) -> Configuration:
     """A configuration in which every policy is steered."""
     named = {policy.name: policy for policy in policies}
@@ -118,7 +118,7 @@ def configure(
         clients=clients or {},
         overrides=tuple(overrides),
         tests=(),
-        steered=frozenset(named),
+        steered=dict.fromkeys(named, 30),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import selectors
@@ -207,6 +208,35 @@ class Running:
                 return error.code, error.read().decode()
         except urllib.error.URLError:
             return 0, ""
+
+    @property
+    def token(self) -> str:
+        """The token that the server made at its first start."""
+        return (self.folder / "state" / "token").read_text().strip()
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
+        """Status and JSON of a call with the server's own token."""
+        data = None if body is None else json.dumps(body).encode()
+        url = f"http://127.0.0.1:{self.control}{path}"
+        request = urllib.request.Request(url, data, method=method)
+        request.add_header("Authorization", f"Bearer {self.token}")
+        request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=10) as reply:
+                return reply.status, json.loads(reply.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    def force(
+        self, name: str, state: str, why: str = "a test", **more: object
+    ) -> dict[str, object]:
+        """Sets an override by the API."""
+        status, body = self.call(
+            "PUT", f"/v1/overrides/{name}", {"state": state, "why": why, **more}
+        )
+        assert status == 200, body
+        return body
 
     def children(self) -> list[int]:
         """The processes that it has started and that still run."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 
 from gslb.core.client import ClientGroup
+from gslb.core.decide import Branch, Offer
 from gslb.core.health import Health, all_unknown
 from gslb.core.image import build
 from gslb.core.policy import (
@@ -204,7 +205,7 @@ def make_world(
         clients={"office": ClientGroup("office", ()), "dach": ClientGroup("dach", ())},
         overrides=(),
         tests=(),
-        steered=frozenset(by_name),
+        steered=dict.fromkeys(by_name, 30),
     )
     tables = {
         name: near_table() if policy.node in (NEAR, GATE) else uniform_table({})
@@ -212,3 +213,12 @@ def make_world(
     }
     plan = Plan(config, tables, (), {zone.apex: zone for zone in zones}, targets_of(config))
     return World(plan, health or all_unknown(POOLS), 1)
+
+
+def pools_of(branch: Branch | None) -> tuple[str, ...]:
+    """The names of the pools that a decision leads to, in order."""
+    if branch is None:
+        return ()
+    if isinstance(branch, Offer):
+        return (branch.pool.name,)
+    return tuple(name for child in branch.branches for name in pools_of(child))

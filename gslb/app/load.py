@@ -16,9 +16,10 @@ from gslb.app.loaded import Loaded
 from gslb.config.document import LARGEST
 from gslb.config.reader import Copy, read_configuration
 from gslb.config.zonesource import digest
+from gslb.core.calculated import links_of
 from gslb.core.selftest import run_tests
 from gslb.core.table import PolicyTable
-from gslb.core.target import targets_of
+from gslb.core.target import formulas_of, targets_of
 from gslb.core.world import ConfigTest, Configuration, MapInfo, Plan
 from gslb.errors import ConfigError, Problem, Where
 from gslb.geo.watch import Watch
@@ -85,12 +86,16 @@ def _compile(
     geo = config.settings.geo
     watch = Watch(path for path in (geo.city, geo.asn) if path is not None)
     tables, maps, broken = _steer(config, progress)
+    targets = targets_of(config)
+    formulas = formulas_of(config, targets)
     plan = Plan(
         config=config,
         tables=tables,
         maps=maps,
         zones={zone.apex: zone for zone in config.zones},
-        targets=targets_of(config),
+        targets=targets,
+        formulas=formulas,
+        links=links_of(formulas),
     )
     if config.tests:
         progress(f"running {len(config.tests)} tests")

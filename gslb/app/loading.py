@@ -18,7 +18,7 @@ from gslb.app import lastgood
 from gslb.app.load import load, remap
 from gslb.app.loaded import Loaded
 from gslb.app.parcel import pack, unpack
-from gslb.app.secret import furnish
+from gslb.app.secret import furnish, furnish_token
 from gslb.app.serial import compare_serials
 from gslb.errors import ConfigError
 
@@ -54,10 +54,11 @@ def _obey(what: str, path: str, running: Loaded | None) -> Loaded:
         copy = lastgood.find(path)
         if copy is None:
             raise ConfigError(())
-        return furnish(load(path, starting=True, copy=copy), None)
+        return furnish_token(furnish(load(path, starting=True, copy=copy), None))
     loaded = furnish(
         load(path, starting=running is None), None if running is None else running.plan
     )
+    loaded = furnish_token(loaded)
     stale = compare_serials(loaded.zones, running.plan, loaded.plan) if running else ()
     return replace(loaded, read=(*loaded.read, *stale, *lastgood.keep(path, loaded)))
 
@@ -75,6 +76,7 @@ def _parts(loaded: Loaded) -> Iterator[Sequence[object]]:
         config.tests,
         plan.tables.values(),
         plan.targets.items(),
+        plan.formulas.items(),
     )
     for things in many:
         rest = iter(things)

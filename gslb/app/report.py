@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from gslb.app.loaded import Loaded
+from gslb.control.body import stamp
 from gslb.core.check import Check
 from gslb.core.health import State
 from gslb.core.policy import Family
@@ -22,6 +23,14 @@ from gslb.observe.log import ERROR, WARNING, caps, event
 from gslb.wire.name import to_text
 
 MOST_CHANGES = 10  # zones that a line names
+_LAST_RESORTS = {
+    "ignore_probes": "what the probes call down is handed out",
+    "ignore_all": "what was drained or forced down is handed out as well",
+    "any": "the first pool with an address of the family is handed out",
+    "pool": "the pool of when_all_down is handed out",
+    "nodata": "the answer is NODATA",
+    "servfail": "the answer is SERVFAIL",
+}
 
 
 def report(problems: Iterable[Problem], known: Iterable[Problem] = ()) -> None:
@@ -37,13 +46,18 @@ def report(problems: Iterable[Problem], known: Iterable[Problem] = ()) -> None:
 def reason_of(change: Transition, check: Check) -> str:
     """Why a target changed its state, in a few words."""
     reasons = ", ".join(dict.fromkeys(change.reasons))
-    match change.after:
-        case State.DOWN:
-            return f"{reasons} ({check.fall} in a row)"
-        case _ if change.before is State.UNKNOWN:
-            return "the first good probe"
-        case _:
-            return f"good again ({check.rise} in a row), was: {reasons}"
+    if check.type == "calculated":
+        return reasons  # they count, whatever came of it
+    if change.after is State.DOWN:
+        # Of a report there is no row, and what was down before is held.
+        fell = check.fall > 1 and check.type != "push" and change.before is not State.DOWN
+        return f"{reasons} ({check.fall} in a row)" if fell else reasons
+    good = "report" if check.type == "push" else "probe"
+    if change.before is State.UNKNOWN:
+        return f"the first good {good}"
+    in_a_row = check.rise > 1 and check.type != "push"
+    again = f"good again ({check.rise} in a row)" if in_a_row else "good again"
+    return f"{again}, was: {reasons}"
 
 
 def difference(old: Plan, new: Plan) -> dict[str, str]:
@@ -74,6 +88,7 @@ def unchangeable(path: str, opened: Settings, wanted: Settings) -> tuple[Problem
     """Warnings of what only a restart can change."""
     pairs = {
         "server.listen": (opened.listen, wanted.listen),
+        "server.state": (opened.state, wanted.state),
         "server.engine": (opened.engine, wanted.engine),
         "control.listen": (opened.control, wanted.control),
         "control.hosts": (opened.control_hosts, wanted.control_hosts),
@@ -89,7 +104,7 @@ def tell_last_good(path: str, loaded: Loaded, errors: int) -> None:
     """The configuration has errors, and an earlier one is served instead."""
     folder = os.path.dirname(loaded.zones)
     try:
-        copied = f"{datetime.fromtimestamp(os.stat(folder).st_mtime, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        copied = stamp(os.stat(folder).st_mtime)
     except (OSError, OverflowError, ValueError):
         copied = "unknown"
     event(
@@ -112,7 +127,7 @@ def tell_fallback(policy: str, family: Family, rule: str) -> None:
             policy=policy,
             family=f"IPv{family}",
             rule=rule,
-            why="nothing is available",
+            why=f"nothing is available; {_LAST_RESORTS.get(rule, rule)}",
         )
     else:
         event("recovery", policy=policy, family=f"IPv{family}", why="something is available")

@@ -87,12 +87,12 @@ async def _serve(path: str, engine: str | None, strict: bool, replace: bool) -> 
         server = starting.result()
         await stopping
         notify("STOPPING=1")
-        await server.stop()
+        await server.stop(orders.why)
     else:
         starting.cancel()
         with suppress(asyncio.CancelledError):
             await starting
-    event("stop", why=orders.why)
+        event("stop", why=orders.why)
     return 0
 
 

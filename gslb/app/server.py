@@ -14,40 +14,55 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from itertools import islice
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from typing import Literal
 
+from gslb.app import chronicle
 from gslb.app.child import Delivery, load_in_child, remap_in_child
+from gslb.app.desk import Desk
 from gslb.app.notify import keep_alive, notify, notify_reloading
+from gslb.app.outlook import Outlook
 from gslb.app.question import Question, explain_question
-from gslb.app.report import difference, reason_of, report, tell_fallback, unchangeable
+from gslb.app.report import difference, report, tell_fallback, unchangeable
 from gslb.app.succession import claim
 from gslb.control.http import Control
-from gslb.core.check import Target
+from gslb.control.state import StateStore
 from gslb.core.explain import Explanation
-from gslb.core.health import Health, State, all_unknown
+from gslb.core.health import Health, all_unknown
 from gslb.core.setting import Listen
-from gslb.core.target import with_verdicts
-from gslb.core.trail import TargetHealth
 from gslb.core.world import Plan, World
 from gslb.errors import ConfigError, Problem
 from gslb.geo.database import open_maps
 from gslb.geo.locate import Locator
-from gslb.observe.log import ERROR, INFO, WARNING, event
+from gslb.observe.log import ERROR, INFO, event
 from gslb.observe.log import limit as limit_log
-from gslb.probe.monitor import Monitor
 from gslb.serve.listen import Listeners
 from gslb.serve.python import PythonEngine
 
 GEO_LOOK_S = 2.0  # a new database is seen after two looks that agree
-A_TURN = 500  # targets whose health is taken over without a pause for answers
+COLLECT_S = 60.0
+NEVER = 1 << 30  # passes of the middle generation
+ALIVE_S = 10.0  # how old the remembered health of a server that was killed may be
+AGAIN_S = 10.0  # a job that broke off goes on after so long
 
 Job = Callable[[], Awaitable[Delivery]]
 Kind = Literal["reload", "geo_update"]
 REFUSED = {"reload": "reload_failed", "geo_update": "geo_refused"}
 
 _log = logging.getLogger(__name__)
+
+
+async def persist(job: Callable[[], Awaitable[None]]) -> None:
+    """Runs a job of the background until it is done: nobody looks at its task, so that a defect
+    would end it in silence."""
+    while True:
+        try:
+            return await job()
+        except Exception:
+            name = getattr(job, "__name__", "a job").strip("_")
+            _log.exception("%s broke off; it goes on in %g s", name, AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
 
 
 class Server:
@@ -62,120 +77,129 @@ class Server:
         """
         self.path = path
         self.reloads: Counter[str] = Counter(ok=0, failed=0)
-        self.transitions: Counter[tuple[str, str]] = Counter()
         self.reload_s = 0.0
         self.ready = False
         self.is_recovered = is_recovered
         self._delivery = delivery
         plan = delivery.loaded.plan
+        settings = plan.config.settings
         self.world = World(plan, all_unknown(plan.config.pools), 1)
+        self.store = StateStore(
+            settings.state, tell=self._tell_state, keep_s=settings.events_keep_s
+        )
+        self.outlook = Outlook(plan, self.store, self._publish_health)
+        self.desk = Desk(lambda: self.world, self.outlook, self.store)
         self.engine = PythonEngine(self.world, tell=tell_fallback)
-        self.monitor = Monitor(self._hear, plan.config.settings.probe)
-        limit_log(plan.config.settings.limits.log_lines)
+        limit_log(settings.limits.log_lines)
         self.listeners: Listeners | None = None
         self.control: Control | None = None
         self.control_address: Listen | None = None
-        self._opened = plan.config.settings  # what was opened by these stays as it is
-        self._probed = plan  # what the prober looks after; at a reload the coming plan
-        self._maps, _ = open_maps(plan.config.settings.geo)
+        self._opened = settings  # what was opened by these stays as it is
+        self._maps, _ = open_maps(settings.geo)
         self._locator: Locator | None = None  # made when somebody asks
         self._jobs = asyncio.Lock()
         self._claimed: int | None = None  # the lock on state/pid
         self._wanted = wanted
         self._tasks: list[asyncio.Task[None]] = []
-        self._told: dict[Target, float] = {}
-        self._missed: dict[Target, TargetHealth] | None = None  # heard while surveying
+        self._kept = ExitStack()  # what hears of events
+        self._is_unread = False  # what is kept could not be read at the start
 
     # ---- life -------------------------------------------------------------------------
 
     async def settle(self) -> None:
-        """Begins to probe, and waits for first verdicts (health.md, Start)."""
-        plan = self.world.plan
-        await self.monitor.watch(plan.config.checks, plan.targets)
-        self.monitor.start()
-        await self.monitor.settle(plan.config.settings.probe.settle_s)
+        """Remembers, begins to probe, and waits for first verdicts (health.md, Start)."""
+        self._kept.enter_context(chronicle.keeping(self.store.keep_event, time.time))
+        memory = await self.store.open()
+        self._is_unread = bool(self.store.problem)
+        await self.outlook.begin(memory)
         # What is here now stays: the collector need not look at it again (performance.md). Not
         # after a reload: what answers at that moment would stay for ever, and a full pass, which
         # alone could tell, takes 20 ms and more. Old plans go without it: they have no cycles.
         gc.collect()
         gc.freeze()
+        # Every probe replaces a trail, and whenever a quarter of what is old was replaced Python
+        # would look through all of it: 20 ms with 10 000 targets, every few seconds, in which
+        # hundreds of queries pile up. Trails have no cycles; for what has, once a minute is enough.
+        gc.set_threshold(*gc.get_threshold()[:2], NEVER)
 
     def start(self, listeners: Listeners) -> None:
         """Answers from now on."""
         self.listeners = listeners
         settings = self.world.plan.config.settings
         listeners.start(self.engine, settings.tcp, settings.limits.udp_batch)
-        self._tasks = [
-            asyncio.create_task(self._reload_when_wanted()),
-            asyncio.create_task(self._watch_maps()),
-            asyncio.create_task(keep_alive()),
-        ]
+        for job in (
+            self._reload_when_wanted,
+            self._watch_maps,
+            keep_alive,
+            self._remember,
+            self._collect,
+        ):
+            self._begin(job)
         self.ready = True
+
+    def _begin(self, job: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(persist(job)))
+
+    async def inherit(self) -> None:
+        """What is kept now counts: a predecessor wrote it last (`--replace`), or it could not be
+        read at the start."""
+        self.outlook.hand.await_memory()
+        self.outlook.restore(await self.store.reread())
 
     def claim(self, state: str) -> tuple[Problem, ...]:
         """The state directory is this server's, for as long as it runs; a warning if it is not."""
         self._claimed, problems = claim(state)
         return problems
 
-    async def stop(self) -> None:
-        """Answers what was received, then closes everything."""
+    async def stop(self, why: str = "") -> None:
+        """Answers what was received, then closes everything. `why` is told, and kept."""
         self.ready = False
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.listeners is not None:
             await self.listeners.stop()
-        await self.monitor.stop()
         if self.control is not None:
             await self.control.stop()
+        await self.outlook.stop()
+        if why:
+            event("stop", why=why)
+        await self.store.close()
+        self._kept.close()
         if self._claimed is not None:
             os.close(self._claimed)
         self._delivery.close()
 
     # ---- health -----------------------------------------------------------------------
 
-    def _hear(self, changed: Mapping[Target, TargetHealth]) -> None:
-        """Verdicts make a new World at once."""
-        world = self.world
-        self._tell(changed)
-        if self._missed is not None:
-            self._missed.update(changed)
-        health = with_verdicts(world.health, world.plan.targets, changed)
-        if health is not world.health:
-            self._publish(world.plan, health)
-
     def _publish(self, plan: Plan, health: Health) -> None:
         self.world = World(plan, health, self.world.generation + 1)
         self.engine.publish(self.world)
 
-    def _tell(self, changed: Iterable[Target]) -> None:
-        """One event for each target that changed its state."""
-        trails = self.monitor.snapshot()
-        config = self._probed.config
-        for target in changed:
-            trail = trails.get(target)
-            change = trail.transition if trail is not None else None
-            if change is None or self._told.get(target) == change.at:
-                continue
-            before_s = self._told.get(target)
-            self._told[target] = change.at
-            slots = self._probed.targets.get(target, ())
-            pools = sorted({config.pools[slot.pool].name for slot in slots})
-            to = change.after.name.lower()
-            for name in pools:
-                self.transitions[name, to] += 1
-            event(
-                "transition",
-                level=WARNING if change.after is State.DOWN else INFO,
-                check=target.check,
-                address=target.address,
-                port=target.port,
-                pools=",".join(pools),
-                **{"from": change.before.name.lower()},
-                to=to,
-                why=reason_of(change, config.checks[target.check]),
-                **({} if before_s is None else {"after_s": round(change.at - before_s, 1)}),
-            )
+    def _publish_health(self, health: Health) -> None:
+        self._publish(self.world.plan, health)
+
+    def _tell_state(self, why: str) -> None:
+        """The store cannot be written (once a minute at most), had to be set aside, or is well."""
+        state = self.store.problem
+        words = "nothing survives a restart meanwhile; answers go on" if state else ""
+        level = ERROR if why else INFO
+        event("state", level=level, why=why or "kept again", **({"note": words} if words else {}))
+        if not state and self._is_unread:
+            self._is_unread = False
+            self._begin(self.inherit)
+
+    async def _remember(self) -> None:
+        """What is known stays known, should this process be killed."""
+        while True:
+            self.store.keep_alive(time.time())
+            self.outlook.look_at_certificates()
+            await asyncio.sleep(ALIVE_S)
+
+    async def _collect(self) -> None:
+        while True:
+            await asyncio.sleep(COLLECT_S)
+            gc.collect()
 
     # ---- plans ------------------------------------------------------------------------
 
@@ -216,12 +240,12 @@ class Server:
                 await self._take_over(kind, delivery)
             except ConfigError as error:
                 report(error.problems, known)
-                errors = sum(problem.severity == "error" for problem in error.problems)
-                self._refuse(kind, about, errors)
+                errors = [each for each in error.problems if each.severity == "error"]
+                self._refuse(kind, about, len(errors), str(errors[0]) if errors else "")
                 return
             except Exception:
                 _log.exception("%s failed", kind)
-                self._refuse(kind, about, 1)
+                self._refuse(kind, about, 1, "a defect of gslb: the log has a traceback")
                 return
             took_s = time.monotonic() - started
             if kind == "reload":
@@ -238,11 +262,12 @@ class Server:
                 seconds=round(took_s, 3),
             )
 
-    def _refuse(self, kind: Kind, about: Mapping[str, str], errors: int) -> None:
+    def _refuse(self, kind: Kind, about: Mapping[str, str], errors: int, why: str) -> None:
+        """`why` is the first error: the log has all, the history of events only this."""
         if kind == "reload":
             self.reloads["failed"] += 1
         kept = "the last good configuration" if self.is_recovered else "the old state"
-        event(REFUSED[kind], level=ERROR, **about, errors=errors, kept=kept)
+        event(REFUSED[kind], level=ERROR, **about, errors=errors, kept=kept, why=why)
 
     async def _take_over(self, kind: Kind, delivery: Delivery) -> None:
         """Everything that takes long in slices; what changes answers, in one turn at the end."""
@@ -251,22 +276,22 @@ class Server:
         maps, _ = open_maps(settings.geo)
         if kind == "reload":
             report(unchangeable(self.path, self._opened, settings))
-            self._probed = plan
-            await self.monitor.watch(plan.config.checks, plan.targets, settings.probe)
-            await self.monitor.settle(settings.probe.settle_s)
-            self._told = {target: at for target, at in self._told.items() if target in plan.targets}
+            await self.outlook.expect(plan)
             await self._prepare(plan)
-            health = await self._survey(plan)
+            health = await self.outlook.survey(plan)
+            self.outlook.take_over(plan, health)
             if self.listeners is not None:
                 self.listeners.limit(settings.tcp, settings.limits.udp_batch)
             if self.control is not None:
                 self.control.max_body = settings.max_body
                 self.control.tokens = settings.tokens
             limit_log(settings.limits.log_lines)
+            self.store.keep_s = settings.events_keep_s
+            self.store.forget_health(plan.targets)
         else:
             await self._prepare(plan)
-            health = self.world.health
-        self._publish(plan, health)
+            self.outlook.follow(plan)
+        self._publish(plan, self.outlook.health)
         self._maps, self._locator = maps, None
         previous, self._delivery = self._delivery, delivery
         previous.close()
@@ -274,18 +299,6 @@ class Server:
     async def _prepare(self, plan: Plan) -> None:
         for _ in self.engine.prepare(plan):
             await asyncio.sleep(0)
-
-    async def _survey(self, plan: Plan) -> Health:
-        """The health of a plan's pools by what the prober knows at the end of this."""
-        missed: dict[Target, TargetHealth] = {}
-        self._missed = missed
-        health = all_unknown(plan.config.pools)
-        rest = iter(plan.targets)
-        while some := tuple(islice(rest, A_TURN)):
-            health = with_verdicts(health, plan.targets, self.monitor.health(some))
-            await asyncio.sleep(0)
-        self._missed = None
-        return with_verdicts(health, plan.targets, missed)
 
     # ---- questions --------------------------------------------------------------------
 

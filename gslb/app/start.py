@@ -27,13 +27,14 @@ from gslb.app.succession import Predecessor, find_predecessor, succeeding
 from gslb.control.http import Control, Suppliers
 from gslb.core.setting import Listen, Settings
 from gslb.errors import ConfigError, EngineMissingError, ListenError, Problem, Where
-from gslb.observe.log import ERROR, event
+from gslb.observe.log import ERROR, INFO, event
 from gslb.observe.metrics import Metrics
 from gslb.serve.activation import activated_sockets
 from gslb.serve.holder import find_holder
 from gslb.serve.listen import Listeners, is_here
 
 DEFAULT_LISTEN = Settings().listen
+MOST_FORCED = 10  # overrides that the `start` line names
 KILLED = "it did not end when told to and was killed; this server answers"
 
 _log = logging.getLogger(__name__)
@@ -142,6 +143,7 @@ async def _replace(
 ) -> None:
     """Takes over what clients ask from the server that runs, then ends it."""
     event("replace", predecessor=predecessor.pid, why="it answers until this server can")
+    server.outlook.hand.is_heir = True
     await server.settle()
     # Not earlier: what comes between binding and steering waits in the socket until then.
     server.start(Listeners(listen, adopted, share=True))
@@ -149,6 +151,7 @@ async def _replace(
         event("replace", predecessor=predecessor.pid, why="it has ended, this server answers")
     else:
         event("replace", level=ERROR, predecessor=predecessor.pid, why=KILLED)
+    await server.inherit()
     if settings.control is None:
         return
     try:
@@ -164,6 +167,7 @@ async def _open_control(server: Server, listen: Listen, hosts: tuple[str, ...]) 
         metrics=metrics.render,
         explain=server.explain,
         holder=lambda host, port: find_holder("tcp", host, port),
+        operations=server.desk,
     )
     settings = server.world.plan.config.settings
     server.control = Control(listen, hosts, suppliers, settings.max_body, settings.tokens)
@@ -179,12 +183,14 @@ def _announce(server: Server, took_s: float) -> None:
     generation = server.world.generation
     event(
         "start",
+        level=INFO,
         listen=listen,
         control=control,
         zones=zones,
         engine=name,
         generation=generation,
         seconds=round(took_s, 3),
+        **_forced(server),
     )
     try:
         print(  # noqa: T201 - the result that `gslb serve` promises on standard output
@@ -196,6 +202,14 @@ def _announce(server: Server, took_s: float) -> None:
         _log.warning("the ready line cannot be written: %s", error.strerror)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     notify("READY=1")
+
+
+def _forced(server: Server) -> dict[str, str]:
+    """What is in force since before, for the `start` line; nothing if there is no such thing."""
+    told = [f"{each.state} {each.kind}/{each.name}" for each in server.outlook.hand.overrides]
+    if len(told) > MOST_FORCED:
+        told[MOST_FORCED:] = [f"{len(told) - MOST_FORCED} more"]
+    return {"overrides": ", ".join(told)} if told else {}
 
 
 def _show(listen: Listen) -> str:

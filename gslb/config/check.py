@@ -1,119 +1,251 @@
 """How we know: `checks:`.
 
-Knows: which keys each type of check has. Refuses to know: how a probe is made. Invariant:
-a check's timeout is shorter than its interval, so that probes of one target never overlap.
+Knows: which keys each type of check has, and what has to fit together in one check. Refuses to
+know: how a probe is made, what `of` names (calculated.py). Invariant: a check's timeout is shorter
+than its interval, so that probes of one target never overlap.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Final
 
-from gslb.config.checkmodel import CheckModel, HttpCheckModel
-from gslb.config.flat import as_mapping, comes_later, named, read_defaults, read_flat
-from gslb.config.report import Report, quote
+from gslb.config.checkmodel import (
+    MODELS,
+    AnyCheckModel,
+    CalculatedCheckModel,
+    CheckModel,
+    DnsCheckModel,
+    ExecCheckModel,
+    HttpCheckModel,
+    PushCheckModel,
+    SecureModel,
+    TcpCheckModel,
+)
+from gslb.config.flat import as_mapping, named, read_defaults, read_flat
+from gslb.config.machine import PING_HINT, fault_of_ca_file, fault_of_ping, fault_of_program
+from gslb.config.report import Report, listing, quote
 from gslb.config.setting import absolute
-from gslb.config.tree import Entry, Mapping, Scalar
-from gslb.core.check import Check
+from gslb.config.tree import Entry, Mapping, Scalar, Tree
+from gslb.core.check import PROBED, Check, CheckType
+from gslb.core.setting import ProbeSettings
+from gslb.wire.rrtype import AAAA, NOERROR, A, type_text
 
-USUAL_PORTS: Final = {"http": 80, "https": 443}
-LATER_TYPES: Final = frozenset(("dns", "icmp", "exec", "calculated", "push"))
-LATER_KEYS: Final = frozenset(("load", "rapid", "invert"))
-LATER_TCP_KEYS: Final = LATER_KEYS | {"tls", "send", "expect"}
+USUAL_PORTS: Final[dict[CheckType, int]] = {"http": 80, "https": 443, "dns": 53}
+_NONE: Final[frozenset[str]] = frozenset()
+_ROWS: Final = frozenset({"fall", "rise", "rapid"})
+# Without them there is nothing to probe or to count; what to write.
+_MANDATORY: Final = {
+    "query": "write the name and the type to ask for",
+    "command": "write [program, argument, …]",
+    "of": "name the checks and pools that count",
+    "need": "how many have to be up: 1 for any of them, 60%, or 100% for all",
+}
 
 
 def read_checks(
-    root: Mapping, defaults: Mapping, folder: str, report: Report
+    root: Mapping, defaults: Mapping, folder: str, probe: ProbeSettings, report: Report
 ) -> dict[str, Check | None]:
-    """The checks of the file; None for a broken one. `folder` is gslb.yaml's."""
+    """The checks of the file; None for a broken one. `folder` is gslb.yaml's.
+
+    Those of type calculated have no `of` yet: `calculated.read_members` reads it.
+    """
     return {
-        entry.key: _read_check(entry, defaults, folder, report)
+        entry.key: _CheckReader(entry, folder, probe, report).read(defaults)
         for entry in named(root, "checks", "check", report)
     }
 
 
 def read_check_defaults(table: Mapping, report: Report) -> Mapping:
     """The good keys of `defaults.checks`, which may have those of every type."""
-    subject = "defaults.checks"
-    tree = table.get("type")
-    if isinstance(tree, Scalar) and tree.value in LATER_TYPES:
-        comes_later(tree.where, subject, tree.text, report)
-        table = table.without("type")
-    return read_defaults(HttpCheckModel, table, subject, report, LATER_TCP_KEYS)
+    return read_defaults(AnyCheckModel, table, "defaults.checks", report, _NONE)
 
 
-def _read_check(entry: Entry, defaults: Mapping, folder: str, report: Report) -> Check | None:
-    subject = f"check {quote(entry.key)}"
-    table = as_mapping(entry.value, subject, report)
-    if table is None:
-        return None
-    tree = table.get("type") or defaults.get("type")
-    kind = tree.value if isinstance(tree, Scalar) else None
-    if tree is not None and kind in LATER_TYPES:
-        comes_later(tree.where, subject, str(kind), report)
-        return None
-    if kind == "tcp":
-        # A default that only http knows is no mistake of a tcp check.
-        whole = table.over(defaults.only(frozenset(CheckModel.model_fields)))
-        model = read_flat(CheckModel, whole, subject, report, LATER_TCP_KEYS)
-    else:
-        whole = table.over(defaults)
-        model = read_flat(HttpCheckModel, whole, subject, report, LATER_KEYS)
-    if model is None:
-        return None
-    _look_at_times(model, whole, subject, report)
-    return _check_of(entry.key, model, folder, whole, subject, report)
+class _CheckReader:
+    """Reads one check; `whole` is its mapping with the defaults below it."""
+
+    def __init__(self, entry: Entry, folder: str, probe: ProbeSettings, report: Report) -> None:
+        self._name = entry.key
+        self._tree = entry.value
+        self._folder = folder
+        self._probe = probe
+        self._report = report
+        self._subject = f"check {quote(entry.key)}"
+        self._own = self._whole = Mapping(entry.where)
+
+    def read(self, defaults: Mapping) -> Check | None:
+        table = as_mapping(self._tree, self._subject, self._report)
+        if table is None:
+            return None
+        kind = _type_in(table.get("type") or defaults.get("type"))
+        reader = AnyCheckModel if kind is None else MODELS[kind]
+        if kind is not None:
+            table = self._without_foreign_keys(table, kind)
+            # A default that only other types know is no mistake of this check.
+            defaults = defaults.only(frozenset(reader.model_fields))
+        self._own, self._whole = table, table.over(defaults)
+        model = read_flat(reader, self._whole, self._subject, self._report, _NONE)
+        if model is None or kind is None:
+            return None
+        missing = [
+            key for key in _MANDATORY if key in reader.model_fields and getattr(model, key) is None
+        ]
+        for key in missing:
+            self._error(key, f"{quote(key)} is missing", _MANDATORY[key])
+        if kind in PROBED:
+            self._look_at_times(model)
+        return None if missing else self._check_of(kind, model)
+
+    def _without_foreign_keys(self, table: Mapping, kind: CheckType) -> Mapping:
+        """The mapping less the keys of other types, each of which is complained of."""
+        foreign = (AnyCheckModel.model_fields.keys() - MODELS[kind].model_fields.keys()) & (
+            table.entries.keys()
+        )
+        for key in sorted(foreign):
+            owners = [each for each, model in MODELS.items() if key in model.model_fields]
+            what = f"{quote(key)} is no key of type {kind}"
+            hint = f"{listing(owners)} {'have' if len(owners) > 1 else 'has'} it"
+            self._report.error(table.place(key), self._subject, what, hint)
+        return table.without(*foreign)
+
+    def _look_at_times(self, model: CheckModel) -> None:
+        if model.interval < 1:
+            self._error("interval", "interval is below 1s", "probe at most once a second")
+        if model.timeout >= model.interval >= 1:
+            key = "timeout" if "timeout" in self._whole.entries else "interval"
+            what = f"timeout {model.timeout:g}s is not below interval {model.interval:g}s"
+            self._error(key, what, "shorten the timeout")
+
+    def _check_of(self, kind: CheckType, model: CheckModel) -> Check:
+        check = Check(
+            name=self._name,
+            type=kind,
+            port=USUAL_PORTS.get(kind, 0),
+            interval_s=model.interval,
+            timeout_s=model.timeout,
+            fall=model.fall,
+            rise=model.rise,
+            jitter=model.jitter,
+            latency=model.latency,
+            rapid=model.rapid,
+            invert=model.invert,
+            enabled=model.enabled,
+            tags=model.tags,
+        )
+        if isinstance(model, SecureModel | DnsCheckModel | ExecCheckModel) and model.port:
+            check = replace(check, port=model.port, names_port=True)
+        if isinstance(model, SecureModel):
+            check = self._with_trust(check, model)
+        match model:
+            case HttpCheckModel():
+                return self._http(check, model)
+            case TcpCheckModel():
+                return self._tcp(check, model)
+            case DnsCheckModel():
+                return self._dns(check, model)
+            case ExecCheckModel():
+                return self._exec(check, model)
+            case CalculatedCheckModel():
+                self._look_at_rows(kind, "what it counts has that, and it follows at once")
+                return replace(check, need=model.need or check.need)
+            case PushCheckModel():
+                self._look_at_rows(kind, "a report counts at once")
+                return replace(check, ttl_s=model.ttl)
+            case _:
+                self._look_at_ping()
+                return check
+
+    def _with_trust(self, check: Check, model: SecureModel) -> Check:
+        ca_file = None
+        if model.ca_file is not None:
+            ca_file = absolute(self._folder, model.ca_file)
+            if fault := fault_of_ca_file(ca_file):
+                what = f"ca_file: {quote(model.ca_file)} {fault}"
+                self._warn("ca_file", what, "until it is mended, every probe fails")
+        return replace(check, host=model.host, verify_tls=model.verify_tls, ca_file=ca_file)
+
+    def _http(self, check: Check, model: HttpCheckModel) -> Check:
+        if model.body is not None and model.body_regex is not None:
+            self._error("body_regex", "both body and body_regex", "keep one of them")
+        self._look_at_body(model)
+        if "ca_file" in self._own.entries and not model.verify_tls:
+            self._warn("ca_file", "ca_file is not read", "write verify_tls: true")
+        return replace(
+            check,
+            path=model.path,
+            method=model.method,
+            headers=model.headers,
+            status=model.status,
+            body=model.body,
+            body_regex=model.body_regex,
+            max_body=model.max_body,
+            follow_redirects=model.follow_redirects,
+            load=model.load,
+        )
+
+    def _look_at_body(self, model: HttpCheckModel) -> None:
+        """What no reply could ever satisfy."""
+        if model.method == "HEAD":
+            hint = "write method: GET"
+            for key, wanted in (("body", model.body), ("body_regex", model.body_regex)):
+                if wanted is not None:
+                    self._error(key, f"{key}: a reply to HEAD has no body", hint)
+            if model.load is not None and model.load.startswith("/"):
+                self._warn("load", "load: a reply to HEAD has no body", hint)
+        if model.body is not None and len(model.body.encode()) > model.max_body:
+            what = f"body is longer than max_body, {model.max_body} octets"
+            self._error("body", what, "raise max_body")
+
+    def _tcp(self, check: Check, model: TcpCheckModel) -> Check:
+        if not model.tls:
+            for key in ("host", "verify_tls", "ca_file"):
+                if key in self._own.entries:
+                    self._warn(key, f"{key} is not read without tls", "write tls: true")
+        elif model.ca_file is not None and not model.verify_tls:
+            self._warn("ca_file", "ca_file is not read", "write verify_tls: true")
+        return replace(check, tls=model.tls, send=model.send, expect=model.expect)
+
+    def _dns(self, check: Check, model: DnsCheckModel) -> Check:
+        query = model.query or check.query
+        if model.expect is not None:
+            needed = A if ip_address(model.expect).version == 4 else AAAA
+            if query[1] != needed:
+                what = f"expect is of type {type_text(needed)}, the query of {type_text(query[1])}"
+                self._error("expect", what, f"ask for {type_text(needed)}")
+            elif model.rcode != NOERROR:
+                what = "both an rcode that is an error and expect"
+                self._error("expect", what, "keep one of them")
+        return replace(check, query=query, rcode=model.rcode, address=model.expect)
+
+    def _exec(self, check: Check, model: ExecCheckModel) -> Check:
+        if not self._probe.exec:
+            self._error("type", "exec checks are not allowed", "set `probe.exec: true`")
+        program, *arguments = model.command or ("",)
+        if "/" in program:
+            program = absolute(self._folder, program)
+        if model.command and (fault := fault_of_program(program)):
+            what = f"command: {quote(model.command[0])} {fault} on this machine"
+            self._warn("command", what, "where it is so, every probe fails")
+        return replace(check, command=(program, *arguments))
+
+    def _look_at_ping(self) -> None:
+        if fault := fault_of_ping():
+            self._warn("type", fault, f"if this is the machine that probes: {PING_HINT}")
+
+    def _look_at_rows(self, kind: CheckType, why: str) -> None:
+        """What counts failures in a row is for what is probed."""
+        for key in sorted(_ROWS & self._own.entries.keys()):
+            self._warn(key, f"{key} is not read of type {kind}", why)
+
+    def _error(self, key: str, what: str, hint: str) -> None:
+        self._report.error(self._whole.place(key), self._subject, what, hint)
+
+    def _warn(self, key: str, what: str, hint: str) -> None:
+        self._report.warn(self._whole.place(key), self._subject, what, hint)
 
 
-def _look_at_times(model: CheckModel, table: Mapping, subject: str, report: Report) -> None:
-    if model.interval < 1:
-        where = table.place("interval")
-        report.error(where, subject, "interval is below 1s", "probe at most once a second")
-    if model.timeout >= model.interval >= 1:
-        key = "timeout" if "timeout" in table.entries else "interval"
-        what = f"timeout {model.timeout:g}s is not below interval {model.interval:g}s"
-        report.error(table.place(key), subject, what, "shorten the timeout")
-
-
-def _check_of(
-    name: str, model: CheckModel, folder: str, table: Mapping, subject: str, report: Report
-) -> Check:
-    common = Check(
-        name=name,
-        type=model.type,
-        port=model.port or USUAL_PORTS.get(model.type, 0),
-        interval_s=model.interval,
-        timeout_s=model.timeout,
-        fall=model.fall,
-        rise=model.rise,
-        jitter=model.jitter,
-        latency=model.latency,
-        enabled=model.enabled,
-        tags=model.tags,
-    )
-    if not isinstance(model, HttpCheckModel):
-        return common
-    if model.body is not None and model.body_regex is not None:
-        where = table.place("body_regex")
-        report.error(where, subject, "both body and body_regex", "keep one of them")
-    ca_file = None
-    if model.ca_file is not None:
-        ca_file = absolute(folder, model.ca_file)
-        if not os.access(ca_file, os.R_OK):
-            what = f"ca_file: {quote(model.ca_file)} cannot be read"
-            report.warn(table.place("ca_file"), subject, what, "until it can, every probe fails")
-    return replace(
-        common,
-        path=model.path,
-        method=model.method,
-        host=model.host,
-        headers=model.headers,
-        status=model.status,
-        body=model.body,
-        body_regex=model.body_regex,
-        max_body=model.max_body,
-        verify_tls=model.verify_tls,
-        ca_file=ca_file,
-        follow_redirects=model.follow_redirects,
-    )
+def _type_in(tree: Tree | None) -> CheckType | None:
+    """The type that is written, None if there is none of that name."""
+    word = tree.value if isinstance(tree, Scalar) else None
+    return next((each for each in MODELS if each == word), None)

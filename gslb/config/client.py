@@ -21,7 +21,7 @@ from gslb.config.scalar import (
     unquoted_hint,
 )
 from gslb.config.tree import Entry, Mapping, Scalar, Sequence, Tree, plain
-from gslb.core.client import ClientGroup, Element, Kind, Location, Network, Override
+from gslb.core.client import ClientGroup, Element, GeoOverride, Kind, Location, Network
 from gslb.errors import Where
 
 
@@ -155,10 +155,10 @@ def _text(tree: Tree) -> str:
 
 def read_overrides(
     tree: Tree | None, max_scope: tuple[int, int], report: Report
-) -> tuple[Override, ...]:
+) -> tuple[GeoOverride, ...]:
     """`geo.overrides`: what is known better than the database."""
     table = as_mapping(tree, "geo.overrides", report)
-    found: dict[Network, Override] = {}
+    found: dict[Network, GeoOverride] = {}
     for entry in table.entries.values() if table is not None else ():
         subject = f"override {quote(entry.key)}"
         key = Scalar(entry.where, entry.key, plain=False)
@@ -172,7 +172,7 @@ def read_overrides(
             report.error(entry.where, subject, "the network stands twice")
             continue
         if (location := _read_location(entry, subject, report)) is not None:
-            found[network] = Override(network, location)
+            found[network] = GeoOverride(network, location)
     return tuple(found.values())
 
 

@@ -1,8 +1,8 @@
-"""The section `control`: where the control address listens, and whose tokens it knows.
+"""The section `control`: where the control address listens, whose tokens it knows, its peers.
 
-Knows: what listening beyond loopback needs (control.md, Who may), how a token is written. Refuses
-to know: requests, sockets. Invariant: no message shows what stands as `sha256`: it may be the
-token itself, by mistake.
+Knows: what listening beyond loopback needs (control.md, Who may), how a token is written, that a
+peer is another server. Refuses to know: requests, sockets. Invariant: no message shows what stands
+as `sha256`: it may be the token itself, by mistake.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from gslb.config.flat import as_mapping, named, read_flat
 from gslb.config.model import ControlModel, TokenModel
 from gslb.config.report import Report, quote
 from gslb.config.tree import Entry, Mapping, Scalar, Sequence
-from gslb.core.setting import Token
+from gslb.config.url import split_peer
+from gslb.core.setting import Listen, Token, is_loopback
 
-LATER_KEYS: Final = frozenset(("tls", "peers"))
+LATER_KEYS: Final = frozenset(("tls",))
 _TOKENS: Final = "control.tokens"
 _NONE: Final[frozenset[str]] = frozenset()
 _FORM: Final = "NAME: { role: read, sha256: … }"
@@ -30,6 +31,7 @@ def read_control(table: Mapping, report: Report) -> tuple[ControlModel, tuple[To
     model = read_flat(ControlModel, table.without(*beside), "control", report, LATER_KEYS, beside)
     if model is not None:
         _look_at_listen(model, table, report)
+        _look_at_peers(model, table, report)
     return model or ControlModel(), tokens
 
 
@@ -48,7 +50,7 @@ def look_at_reporters(root: Mapping, known: Collection[str], report: Report) -> 
 def _look_at_listen(model: ControlModel, table: Mapping, report: Report) -> None:
     """Who reads from another machine shows a token, and nobody on the way may read that."""
     listen = table.get("listen")
-    if model.listen is None or listen is None or _is_loopback(model.listen[0]):
+    if model.listen is None or listen is None or is_loopback(model.listen[0]):
         return
     no_tokens = "tokens" not in table.entries
     no_tls = not model.insecure and "tls" not in table.entries
@@ -67,9 +69,30 @@ def _look_at_listen(model: ControlModel, table: Mapping, report: Report) -> None
     report.error(listen.where, "control", what, hint)
 
 
-def _is_loopback(address: str) -> bool:
-    ip = ip_address(address)
-    return ((ip.version == 6 and ip.ipv4_mapped) or ip).is_loopback
+def _look_at_peers(model: ControlModel, table: Mapping, report: Report) -> None:
+    """A command would go twice to a server that stands twice, or that is this one."""
+    written = table.get("peers")
+    for index, peer in enumerate(model.peers):
+        where = written.items[index].where if isinstance(written, Sequence) else None
+        where = where or table.place("peers")
+        if peer in model.peers[:index]:
+            report.error(where, "control", f"peers: {peer} stands twice", "take one away")
+        elif model.listen is not None and _is_at(split_peer(peer), model.listen):
+            what = f"peers: {peer} is this server itself"
+            report.warn(where, "control", what, "name the others only")
+
+
+def _is_at(peer: tuple[str, int], listen: Listen) -> bool:
+    """Whether a peer is where this server listens, as far as one can tell from here."""
+    host, port = peer
+    if port != listen[1]:
+        return False
+    address = ip_address(listen[0])
+    try:
+        wanted = ip_address(host)
+    except ValueError:
+        return host == "localhost" and (address.is_unspecified or address.is_loopback)
+    return wanted == address or (address.is_unspecified and wanted.is_loopback)
 
 
 def _read_tokens(control: Mapping, report: Report) -> tuple[Token, ...]:

@@ -64,7 +64,10 @@ def read_flat(
 def read_defaults(
     model: type[Flat], table: Mapping, subject: str, report: Report, later: frozenset[str]
 ) -> Mapping:
-    """The good keys of a mapping that may have any part of a model, after complaining of others."""
+    """The good keys of a mapping that may have any part of a model, after complaining of others.
+
+    What one key holds is whole: there are no defaults within it.
+    """
     kept = without_later(table, subject, report, later)
     try:
         model.model_validate(plain(kept))
@@ -72,7 +75,7 @@ def read_defaults(
         for detail in error.errors(include_url=False):
             if detail["type"] == "extra_forbidden":
                 _complain_of_key(detail["loc"], model, kept, subject, report)
-            elif not _is_missing(detail):
+            elif not _is_missing(detail) or len(detail["loc"]) > 1:
                 _complain(detail, kept, subject, report)
             kept = kept.without(str(detail["loc"][0]))
     return kept

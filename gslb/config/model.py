@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from gslb.config import scalar
-from gslb.core.policy import Amount, Pick
+from gslb.config.url import read_peer
 from gslb.core.setting import (
     GeoSettings,
     Limits,
@@ -31,6 +31,7 @@ from gslb.core.setting import (
     Role,
     Settings,
     TcpLimits,
+    Witness,
 )
 
 MAX_WEIGHT = 1_000_000
@@ -51,13 +52,15 @@ def _as_section(value: object) -> object:
     return {} if value is None else value
 
 
-def _as_section_unless_off(value: object) -> object:
+def as_section_unless_off(value: object) -> object:
+    """None for `off`, and nothing else for it."""
     if value == "on" or value is True:
         raise scalar.ScalarError(f"{scalar.show(value)} is no mapping", "leave the key out for on")
     return None if value == "off" else _off_is_a_word(_as_section(value))
 
 
-def _unless_off(value: object) -> object:
+def unless_off(value: object) -> object:
+    """None for `off`, and nothing else for it."""
     return None if value == "off" else _off_is_a_word(value)
 
 
@@ -158,6 +161,10 @@ Subnet = Annotated[
 Endpoint = Annotated[
     Listen, PlainValidator(scalar.read_listen), as_schema("string", "127.0.0.1:5300")
 ]
+Witnessed = Annotated[
+    Witness, PlainValidator(scalar.read_witness), as_schema("string", "tcp://192.0.2.1:53")
+]
+Peer = Annotated[str, PlainValidator(read_peer), as_schema("string", "http://192.0.2.53:8053")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Weight = Annotated[int, Field(ge=0, le=MAX_WEIGHT)]
@@ -233,10 +240,8 @@ class ServerModel(Flat):
         | None
     ) = None
     udp_size: Annotated[int, Field(ge=512, le=1452)] = Settings().udp_size
-    cookies: Annotated[CookiesModel | None, BeforeValidator(_as_section_unless_off)] = (
-        CookiesModel()
-    )
-    rate_limit: Annotated[RateLimitModel | None, BeforeValidator(_as_section_unless_off)] = (
+    cookies: Annotated[CookiesModel | None, BeforeValidator(as_section_unless_off)] = CookiesModel()
+    rate_limit: Annotated[RateLimitModel | None, BeforeValidator(as_section_unless_off)] = (
         RateLimitModel()
     )
     tcp: Annotated[TcpModel, BeforeValidator(_as_section)] = TcpModel()
@@ -248,12 +253,19 @@ class ControlModel(Flat):
 
     listen: Annotated[
         Endpoint | None,
-        BeforeValidator(_unless_off),
+        BeforeValidator(unless_off),
         as_schema("string", "off", pattern=f"^off$|{_PORT_AT_THE_END}"),
     ] = Settings().control
     hosts: Annotated[tuple[Line, ...], BeforeValidator(_as_tuple), _TEXTS] = ()
     max_body: Annotated[Size, Field(ge=1024, le=16 * 1024 * 1024)] = Settings().max_body
     insecure: bool = False
+    peers: Annotated[tuple[Peer, ...], BeforeValidator(_as_tuple), _TEXTS] = ()
+
+
+class EventsModel(Flat):
+    """`events`."""
+
+    keep: Span = Settings().events_keep_s
 
 
 class TokenModel(Flat):
@@ -296,6 +308,8 @@ class ProbeModel(Flat):
     concurrency: Annotated[int, Field(ge=1, le=65535)] = ProbeSettings().concurrency
     settle: Duration = ProbeSettings().settle_s
     state_max_age: Duration = ProbeSettings().state_max_age_s
+    witness: Annotated[tuple[Witnessed, ...], BeforeValidator(_as_tuple), _TEXTS] = ()
+    exec: bool = ProbeSettings().exec
 
 
 class DataCenterModel(Flat):
@@ -303,30 +317,6 @@ class DataCenterModel(Flat):
 
     at: Coordinates | None = None
     capacity: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-
-
-class PoolModel(Flat):
-    """`pools.NAME`, without its endpoints."""
-
-    datacenter: str | None = None
-    check: str | None = None
-    min_healthy: Annotated[
-        Amount,
-        PlainValidator(scalar.read_amount),
-        WithJsonSchema({"type": ["integer", "string"], "examples": [1, "50%"]}),
-    ] = Amount(1)
-    pick: Pick = "weighted"
-
-
-class EndpointModel(Flat):
-    """One of `pools.NAME.endpoints`, written as a mapping."""
-
-    ipv4: IPv4 | None = None
-    ipv6: IPv6 | None = None
-    weight: Weight = 1
-    name: Line | None = None
-    check_address: Address | None = None
-    check_port: Port | None = None
 
 
 class OptionsModel(Flat):

@@ -12,15 +12,16 @@ from ipaddress import IPv4Address, ip_address
 from typing import Final
 
 from gslb.config.flat import as_mapping, named, read_flat
-from gslb.config.model import DataCenterModel, EndpointModel, PoolModel
+from gslb.config.model import DataCenterModel
+from gslb.config.poolmodel import EndpointModel, PoolModel
 from gslb.config.report import Report, quote
 from gslb.config.scalar import ScalarError, read_address, show, unquoted_hint
-from gslb.config.tree import Entry, Mapping, Scalar, Sequence, Tree, plain
+from gslb.config.tree import Entry, Mapping, Scalar, Sequence, Tree, place_of, plain
 from gslb.core.check import Check
-from gslb.core.policy import DataCenter, Endpoint, Pool
+from gslb.core.policy import DataCenter, Endpoint, Pool, Shed
 from gslb.core.probing import forbid, refusal
 
-LATER_KEYS: Final = frozenset(("panic", "ramp", "shed", "manual_resume"))
+LEAST_INTERVAL_S: Final = 1.0
 LAST_RESORTS: Final = ("serve_all", "nodata", "servfail")
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -76,7 +77,7 @@ class _PoolReader:
             return None
         whole = table.without("endpoints").over(defaults)
         beside = ("endpoints",)
-        model = read_flat(PoolModel, whole, self._subject, self._report, LATER_KEYS, beside)
+        model = read_flat(PoolModel, whole, self._subject, self._report, _NONE, beside)
         check = None
         if model is not None and self._known(whole, "check", model.check, self._around.checks):
             check = self._around.checks[model.check or ""]
@@ -92,7 +93,46 @@ class _PoolReader:
         datacenter = None
         if self._known(whole, "datacenter", model.datacenter, self._around.datacenters):
             datacenter = self._around.datacenters[model.datacenter or ""]
-        return Pool(index, name, endpoints, datacenter, model.check, model.min_healthy, model.pick)
+        self._look_at_idle(table, model)
+        return Pool(
+            index,
+            name,
+            endpoints,
+            datacenter,
+            model.check,
+            model.min_healthy,
+            model.pick,
+            model.panic,
+            model.ramp,
+            self._read_shed(whole, model),
+            model.manual_resume,
+        )
+
+    def _read_shed(self, table: Mapping, model: PoolModel) -> Shed | None:
+        shed, tree = model.shed, table.get("shed")
+        if shed is None or tree is None:
+            return None
+        if shed.low >= shed.high:
+            what = f"shed: low {shed.low:g} is not below high {shed.high:g}"
+            where = place_of(tree, ("low",), key=False)
+            self._report.error(where, self._subject, what, "swap them, or raise high")
+        if shed.interval < LEAST_INTERVAL_S:
+            where = place_of(tree, ("interval",), key=False)
+            what = "shed: interval is below 1s"
+            self._report.error(where, self._subject, what, "write 1s or more")
+        return Shed(shed.low, shed.high, shed.interval)
+
+    def _look_at_idle(self, table: Mapping, model: PoolModel) -> None:
+        """What is asked of this very pool and needs a check to do anything."""
+        wanted = {
+            "panic": model.panic is not None,
+            "ramp": model.ramp > 0,
+            "manual_resume": model.manual_resume,
+        }
+        for key, is_wanted in wanted.items():
+            if is_wanted and model.check is None and key in table.entries:
+                what = f"{key} does nothing in a pool without a check"
+                self._report.warn(table.place(key), self._subject, what, "write `check:`")
 
     def _known(
         self,
@@ -130,7 +170,7 @@ class _PoolReader:
                 continue
             endpoints.append(endpoint)
             self._look_for_twins(item, endpoint, seen)
-            if check is not None and check.enabled:
+            if check is not None and check.enabled and check.type != "push":
                 self._look_at_probing(item, endpoint)
         if endpoints and all(endpoint.weight == 0 for endpoint in endpoints):
             self._error(tree, "all weights are 0", "give one endpoint a weight")

@@ -8,23 +8,26 @@ in the files; without an error every reference in the Configuration is resolved.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from gslb.config.calculated import read_members
 from gslb.config.check import read_check_defaults, read_checks
 from gslb.config.client import read_clients, read_overrides
 from gslb.config.control import look_at_reporters
 from gslb.config.document import read_document
 from gslb.config.expectation import read_tests
-from gslb.config.flat import as_mapping, read_defaults, without_later
-from gslb.config.model import OptionsModel, PoolModel
+from gslb.config.flat import as_mapping, read_defaults
+from gslb.config.model import OptionsModel
 from gslb.config.policy import read_policies
-from gslb.config.pool import LATER_KEYS, Surroundings, read_datacenters, read_pools
+from gslb.config.pool import Surroundings, read_datacenters, read_pools
+from gslb.config.poolmodel import PoolModel
 from gslb.config.report import Report, listing, quote
 from gslb.config.review import Parts, review
 from gslb.config.setting import read_settings, read_zones_folder
 from gslb.config.tree import Entry, Mapping
-from gslb.config.zonefolder import ZoneFolder, read_zones
+from gslb.config.zonefolder import Steer, ZoneFolder, read_zones
 from gslb.core.setting import Settings
 from gslb.core.world import Configuration
 from gslb.errors import Problem, Where
@@ -35,6 +38,7 @@ SECTIONS: Final = (
     "zones",
     "geo",
     "probe",
+    "events",
     "clients",
     "datacenters",
     "checks",
@@ -44,7 +48,6 @@ SECTIONS: Final = (
     "defaults",
 )
 NOUNS: Final = ("clients", "datacenters", "checks", "pools", "policies")
-LATER_SECTIONS: Final = frozenset(("events",))
 _DEFAULTS: Final = ("checks", "pools", "policies")
 
 
@@ -98,7 +101,7 @@ def read_configuration(path: str, copy: Copy | None = None) -> Reading:
 def _look_at_sections(root: Mapping, report: Report) -> Mapping:
     """The root less unknown keys; a misspelt section is complained of and read as what it means."""
     sections: dict[str, Entry] = {}
-    for key, entry in without_later(root, "", report, LATER_SECTIONS).entries.items():
+    for key, entry in root.entries.items():
         meant = key if key in SECTIONS else report.nearest(key, SECTIONS)
         if meant != key:
             hint = f"did you mean {quote(meant)}?" if meant else f"known here: {listing(SECTIONS)}"
@@ -129,9 +132,10 @@ def _read_objects(
     overrides = geo.get("overrides") if isinstance(geo, Mapping) else None
     clients = read_clients(root, max_scope, report)
     datacenters = read_datacenters(root, report)
-    checks = read_checks(root, defaults["checks"], folder, report)
+    checks = read_checks(root, defaults["checks"], folder, settings.probe, report)
     around = Surroundings(datacenters, checks, settings.probe.allow)
     pools = read_pools(root, defaults["pools"], around, report)
+    checks = read_members(root, defaults["checks"], checks, pools, report)
     look_at_reporters(root, {*pools, *checks}, report)
     book = read_policies(root, defaults["policies"], pools, clients, report)
     good_checks = {name: check for name, check in checks.items() if check is not None}
@@ -157,8 +161,16 @@ def _read_objects(
         clients=clients,
         overrides=read_overrides(overrides, max_scope, report),
         tests=read_tests(root, datacenters, pools, report),
-        steered=frozenset(steer.policy for steer in zones.steers),
+        steered=_longest(zones.steers),
     )
+
+
+def _longest(steers: Iterable[Steer]) -> dict[str, int]:
+    """The policies that STEER records name, and the longest TTL among their records."""
+    found: dict[str, int] = {}
+    for steer in steers:
+        found[steer.policy] = max(steer.ttl, found.get(steer.policy, 0))
+    return found
 
 
 def _read_defaults(root: Mapping, report: Report) -> dict[str, Mapping]:
@@ -175,7 +187,7 @@ def _read_defaults(root: Mapping, report: Report) -> dict[str, Mapping]:
     pools, policies = given["pools"], given["policies"]
     return {
         "checks": read_check_defaults(given["checks"], report),
-        "pools": read_defaults(PoolModel, pools, "defaults.pools", report, LATER_KEYS),
+        "pools": read_defaults(PoolModel, pools, "defaults.pools", report, frozenset()),
         "policies": read_defaults(OptionsModel, policies, "defaults.policies", report, frozenset()),
     }
 

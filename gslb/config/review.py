@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gslb.config.check import USUAL_PORTS
 from gslb.config.policy import Book
 from gslb.config.report import Report, listing, quote
 from gslb.config.zonefolder import Steer
@@ -114,16 +115,34 @@ def _look_at_groups(parts: Parts, report: Report) -> None:
 
 
 def _look_at_ports(parts: Parts, report: Report) -> None:
-    """A tcp check has no usual port: without one, every endpoint says its own."""
+    """Some checks have no usual port: without one, every endpoint says its own."""
+    seen: set[str] = set()
     for pool in parts.pools:
-        check = parts.checks.get(pool.check or "")
-        if check is None or check.port:
+        name = pool.check or ""
+        lacking = next((each for each in pool.endpoints if each.check_port is None), None)
+        if lacking is None or name in seen:  # a check is complained of once
             continue
-        for endpoint in pool.endpoints:
-            if endpoint.check_port is None:
+        seen.add(name)
+        for check in _with_ports(name, parts.checks):
+            if not check.port:
                 where = parts.places["checks", check.name]
-                hint = f"endpoint {quote(endpoint.name)} of pool {quote(pool.name)} needs it"
+                hint = f"endpoint {quote(lacking.name)} of pool {quote(pool.name)} needs it"
                 report.error(where, f"check {quote(check.name)}", '"port" is missing', hint)
+
+
+def _with_ports(name: str, checks: Mapping[str, Check]) -> Iterator[Check]:
+    """Of a check and those that it counts, the ones that are probed at a port."""
+    names, seen = [name], {""}
+    while names:
+        if (name := names.pop()) in seen:
+            continue
+        seen.add(name)
+        if (check := checks.get(name)) is None:
+            continue
+        names += [member.name for member in check.of if member.kind == "check"]
+        wants = any("{port}" in argument for argument in check.command[1:])
+        if check.type in USUAL_PORTS or check.type == "tcp" or wants:
+            yield check
 
 
 def _look_for_unread_options(book: Book, steered: set[str], report: Report) -> None:

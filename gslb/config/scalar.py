@@ -16,7 +16,7 @@ from typing import Final
 from gslb.config.report import quote
 from gslb.core.client import Network
 from gslb.core.policy import Amount
-from gslb.core.setting import Listen
+from gslb.core.setting import Listen, Witness
 from gslb.wire.name import from_text
 from gslb.wire.rrtype import AAAA, A
 
@@ -26,6 +26,7 @@ _SIZE: Final = re.compile(r"([0-9]{1,9}) ?(B|KiB|MiB|GiB)", re.ASCII)
 _OCTETS: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _PERCENT: Final = re.compile(r"([0-9]{1,3}) ?%", re.ASCII)
 _LISTEN: Final = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*)):([0-9]{1,5})", re.ASCII)
+_BRACKETED: Final = re.compile(r"\[([^\]]*)\]")
 _HOST_NAME: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", re.ASCII)
 
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
@@ -266,6 +267,31 @@ def read_listen(value: object) -> Listen:
     if (port := int(match[3])) > 65535:
         raise ScalarError(f"port {port} is above 65535")
     return str(address), port
+
+
+def read_witness(value: object) -> Witness:
+    """What shows that we see anything, from `tcp://192.0.2.1:53` or `icmp://[2001:db8::1]`."""
+    kind, _, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
+    if kind == "tcp":
+        try:
+            address, port = read_listen(rest)
+        except ScalarError as error:
+            hint = error.hint if "host name" in error.what else "write it as tcp://192.0.2.1:53"
+            raise ScalarError(error.what, hint) from error
+        if not port:
+            raise ScalarError(f"{show(value)} has port 0", "write a port that listens")
+        return Witness("tcp", address, port)
+    if kind == "icmp":
+        bracketed = _BRACKETED.fullmatch(rest)
+        if bracketed is None and ":" in rest:
+            what = f"{quote(rest)} is neither an IPv4 address nor one in brackets"
+            raise ScalarError(what, "write it as icmp://192.0.2.1 or icmp://[2001:db8::1]")
+        address = str(read_address(bracketed[1] if bracketed else rest))
+        if bracketed and ":" not in address:
+            raise ScalarError(f"{quote(rest)} has an IPv4 address in brackets", "leave them out")
+        return Witness("icmp", address)
+    hint = "write it as tcp://192.0.2.1:53 or icmp://192.0.2.1"
+    raise ScalarError(f"{show(value)} is no witness", hint)
 
 
 def read_sha256(value: object) -> bytes:

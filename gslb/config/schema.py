@@ -9,24 +9,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from gslb.config.checkmodel import HttpCheckModel
+from gslb.config.checkmodel import MODELS
 from gslb.config.model import (
     MAX_WEIGHT,
     ControlModel,
     DataCenterModel,
-    EndpointModel,
+    EventsModel,
     ExpectationModel,
     Flat,
     GeoModel,
     OptionsModel,
     OverrideModel,
-    PoolModel,
     ProbeModel,
     ServerModel,
     TokenModel,
     model_in,
 )
 from gslb.config.node import MAX_BIAS
+from gslb.config.poolmodel import EndpointModel, PoolModel
 
 Schema = dict[str, object]
 
@@ -47,6 +47,7 @@ def schema() -> dict[str, object]:
         "zones": {"type": "string", "description": "the folder of the *.zone files"},
         "geo": _object(GeoModel, {"overrides": _named(_object(OverrideModel))}),
         "probe": _object(ProbeModel),
+        "events": _object(EventsModel),
         "clients": _named({"type": "array", "items": {"type": "string"}}),
         "datacenters": _named(_object(DataCenterModel)),
         "checks": _named(_check()),
@@ -118,8 +119,22 @@ def _tokens() -> Schema:
 
 
 def _check() -> Schema:
-    """A check: the type may come from `defaults`, so no key is required here."""
-    return _record(_properties(HttpCheckModel))
+    """A check: the type may come from `defaults`, so no key is required here.
+
+    It has the keys of all types, so that editors complete them; a default is what all who have it
+    agree on.
+    """
+    properties: Schema = {}
+    for model in MODELS.values():
+        for key, said in _properties(model).items():
+            if properties.setdefault(key, said) != said:
+                properties[key] = _without_default(properties[key])
+    return _record(properties)
+
+
+def _without_default(said: object) -> Schema:
+    assert isinstance(said, dict)
+    return {key: part for key, part in said.items() if key != "default"}
 
 
 def _pool() -> Schema:

@@ -1,4 +1,4 @@
-"""The server's own settings: `server`, `control`, `geo`, `probe` and `zones`.
+"""The server's own settings: `server`, `control`, `geo`, `probe`, `events` and `zones`.
 
 Knows: where relative paths lead, and which keys are a later release's. Refuses to know:
 sockets, databases. Invariant: every path in Settings is absolute.
@@ -12,11 +12,13 @@ from typing import Final
 from gslb.config.client import warn_of_host_bits
 from gslb.config.control import read_control
 from gslb.config.flat import as_mapping, comes_later, read_flat
-from gslb.config.model import GeoModel, ProbeModel, ServerModel
+from gslb.config.machine import PING_HINT, fault_of_ping
+from gslb.config.model import EventsModel, GeoModel, ProbeModel, ServerModel
 from gslb.config.report import Report, quote
 from gslb.config.scalar import show
 from gslb.config.secret import SECRET_FILE, read_secrets
 from gslb.config.tree import Mapping, Scalar, Sequence, plain
+from gslb.core.probing import forbid, refusal
 from gslb.core.setting import (
     Cookies,
     GeoSettings,
@@ -28,7 +30,7 @@ from gslb.core.setting import (
 )
 
 LATER_SERVER: Final = frozenset(("explain_to",))
-LATER_PROBE: Final = frozenset(("witness", "exec"))
+LATER_EVENTS: Final = frozenset(("webhooks",))
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -70,6 +72,8 @@ def read_settings(
         control=control.listen,
         control_hosts=control.hosts,
         tokens=tokens,
+        peers=control.peers,
+        events_keep_s=_read_events(_section(root, "events", report), report).keep,
         max_body=control.max_body,
         geo=_read_geo(_section(root, "geo", report), folder, report),
         probe=_read_probe(_section(root, "probe", report), report),
@@ -94,9 +98,37 @@ def _read_geo(table: Mapping, folder: str, report: Report) -> GeoSettings:
 
 def _read_probe(table: Mapping, report: Report) -> ProbeSettings:
     _look_at_networks(table, "probe", "allow", report)
-    model = read_flat(ProbeModel, table, "probe", report, LATER_PROBE)
-    model = model or ProbeModel(allow=("0.0.0.0/0", "::/0"))
-    return ProbeSettings(model.allow, model.concurrency, model.settle, model.state_max_age)
+    model = read_flat(ProbeModel, table, "probe", report, _NONE)
+    model = model or ProbeModel(allow=("0.0.0.0/0", "::/0"), exec=True)
+    _look_at_witnesses(table, model, report)
+    return ProbeSettings(
+        model.allow,
+        model.concurrency,
+        model.settle,
+        model.state_max_age,
+        model.witness,
+        model.exec,
+    )
+
+
+def _look_at_witnesses(table: Mapping, model: ProbeModel, report: Report) -> None:
+    """What may not be probed is no witness, and what the kernel forbids sees nothing."""
+    tree = table.get("witness")
+    items = tree.items if isinstance(tree, Sequence) else (tree,)
+    for item, witness in zip(items, model.witness, strict=False):
+        where = table.where if item is None else item.where
+        reason = refusal(witness.address, model.allow)
+        if reason is not None and (found := forbid(witness.address)) is not None:
+            what = f"witness: {quote(witness.text)} may not be probed: {reason}"
+            network = quote(found.network) if ":" in found.network else found.network
+            report.error(where, "probe", what, f"allow it with `probe.allow: [{network}]`")
+        if witness.type == "icmp" and (fault := fault_of_ping()):
+            hint = f"if this is the machine that probes: {PING_HINT}"
+            report.warn(where, "probe", f"witness: {fault}", hint)
+
+
+def _read_events(table: Mapping, report: Report) -> EventsModel:
+    return read_flat(EventsModel, table, "events", report, LATER_EVENTS) or EventsModel()
 
 
 def read_zones_folder(root: Mapping, report: Report) -> str:

@@ -12,24 +12,12 @@ import asyncio
 import ipaddress
 from collections import Counter
 
+from gslb.core.setting import is_loopback
+
 MAX_CONNECTIONS = 64
 PER_SOURCE = 8
 KEPT_FOR_LOOPBACK = 8
 SLOW_S = 10.0
-
-
-def is_loopback(address: str | None) -> bool:
-    """True for 127.0.0.0/8 and ::1, also when written as an IPv4-mapped IPv6 address."""
-    ip = _parse(address)
-    return ip is not None and ip.is_loopback
-
-
-def _parse(address: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        ip = ipaddress.ip_address(address or "")
-    except ValueError:
-        return None
-    return (ip.version == 6 and ip.ipv4_mapped) or ip
 
 
 class Gate:
@@ -67,9 +55,13 @@ class Gate:
 
 
 def _source(address: str) -> str:
-    ip = _parse(address)
-    if ip is None or ip.version == 4:
-        return str(ip or address)
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    ip = (ip.version == 6 and ip.ipv4_mapped) or ip
+    if ip.version == 4:
+        return str(ip)
     return str(ipaddress.ip_network((int(ip), 64), strict=False))
 
 

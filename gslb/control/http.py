@@ -1,9 +1,9 @@
 """The control address: HTTP for people, Prometheus and load balancers (control.md).
 
-Knows: the paths, who may read them, how an error looks (RFC 9457). Refuses to know: the World and
-the metrics; what it tells comes from three callables. Invariant: whatever a handler raises, the
-client gets a problem document; nobody beyond loopback reads more than /healthz and /readyz
-without a token of `control.tokens`.
+Knows: its socket, what every request has to satisfy before a handler sees it. Refuses to know: the
+paths and what they do (route.py). Invariant: whatever a handler raises, the client gets a problem
+document; nobody beyond loopback reads more than /healthz and /readyz without a token, and nobody
+at all changes anything without one.
 """
 
 from __future__ import annotations
@@ -11,57 +11,26 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
-import json
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
-from gslb.control.gate import MAX_CONNECTIONS, SLOW_S, Gate, GuardedConnection, is_loopback
-from gslb.control.token import CHALLENGE, TOO_LITTLE, WRONG, find_token
-from gslb.core.setting import Settings, Token
+from gslb.control.gate import MAX_CONNECTIONS, SLOW_S, Gate, GuardedConnection
+from gslb.control.problem import challenge, describe, fault, problem, too_many
+from gslb.control.route import TOKEN, Handler, Routes, Suppliers
+from gslb.control.token import Access, Denial, admit
+from gslb.core.setting import Settings, Token, is_loopback
 from gslb.errors import ListenError
 
-OPEN_TO_ALL = ("/healthz", "/readyz")
-READERS = ("read", "operate")  # roles
-NO_TOKEN = (
-    "reading from another machine needs a token of control.tokens: "
-    'send "Authorization: Bearer TOKEN"'
-)
-INDEX = """\
-gslb: the control address
+__all__ = ["Control", "Suppliers"]
 
-/healthz      the process is alive
-/readyz       it answers: a configuration is loaded and every listening socket is open
-/metrics      for Prometheus
-/v1/explain   ?name=NAME&type=TYPE&from=ADDRESS-OR-NETWORK&down=OBJECT: a decision, every step
-"""
+LARGEST_BODY = 16 * 1024 * 1024  # octets; `max_body` is at most that
 
 _log = logging.getLogger(__name__)
 # aiohttp logs a traceback for requests that are not HTTP; that is the peer's doing, not ours.
 _peer_log = logging.getLogger(f"{__name__}.peer")
 _peer_log.setLevel(logging.CRITICAL + 1)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True, slots=True)
-class Suppliers:
-    """What the control address tells, asked anew for every request, in the serving loop.
-
-    `ready`: a World is published and every socket open. `metrics`: the body, in pieces between
-    which others get their turn, and the content type.
-    `explain(name, type, from, down)`: the body; ValueError says what is wrong with the question.
-    `holder(host, port)`: who has the port that cannot be opened, "" if unknown.
-    """
-
-    ready: Callable[[], bool]
-    metrics: Callable[[], tuple[Iterable[bytes], str]]
-    explain: Callable[[str, str, str | None, tuple[str, ...]], dict[str, object]]
-    holder: Callable[[str, int], str] = lambda host, port: ""
 
 
 class Control:
@@ -85,6 +54,7 @@ class Control:
         self._listen = listen
         self._hosts = frozenset(_host_name(host) for host in hosts)
         self._suppliers = suppliers
+        self._access: dict[Handler, Access] = {}
         self._gate = Gate()
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
@@ -99,12 +69,15 @@ class Control:
 
     async def start(self) -> tuple[str, int]:
         """Opens the socket; the address really bound. Raises ListenError."""
-        app = web.Application(middlewares=[self._guard])
-        app.router.add_get("/", self._index)
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/v1/explain", self._explain)
+        app = web.Application(middlewares=[self._guard], client_max_size=LARGEST_BODY)
+        for route in Routes(self._suppliers).table():
+            self._access[route.handler] = route.access
+            if route.method == hdrs.METH_GET:
+                app.router.add_get(route.path, route.handler, expect_handler=_expect)
+            else:
+                app.router.add_route(
+                    route.method, route.path, route.handler, expect_handler=_expect
+                )
         app.on_response_prepare.append(_add_headers)
         runner = web.AppRunner(
             app,
@@ -113,12 +86,13 @@ class Control:
             keepalive_timeout=SLOW_S,
             lingering_time=1.0,
             shutdown_timeout=1.0,
+            auto_decompress=False,  # 64 KiB of a body could become 64 MiB
         )
         await runner.setup()
         self._runner = runner
         behind = runner.server
         assert behind is not None
-        refusal = _refusal()
+        refusal = too_many()
         host, port = self._listen
         try:
             # One connection a turn: out of file descriptors, asyncio complains once for each.
@@ -149,11 +123,15 @@ class Control:
             refused = self._refuse(request)
             return refused or await handler(request)
         except web.HTTPException as error:
-            response = problem(error.status, _http_detail(request, error))
+            response = problem(error.status, describe(request, error))
             if hdrs.ALLOW in error.headers:
                 response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+            if error.status == 408:  # what still comes of the body is no request
+                response.force_close()
             return response
-        except Exception:
+        except Exception as error:
+            if isinstance(error, ValueError | LookupError) and (told := fault(error)):
+                return told
             _log.exception("control: %s %s failed", request.method, request.path)
             return problem(500, "this is a defect of gslb; its log has the traceback")
 
@@ -168,7 +146,7 @@ class Control:
                 f'"{_host_name(hosts[0])}" is not a name of this server; '
                 "list it under control.hosts",
             )
-        if request.path not in OPEN_TO_ALL and (refused := self._refuse_reader(request)):
+        if refused := self._refuse_client(request):
             return refused
         if hdrs.TRANSFER_ENCODING in request.headers:
             return problem(411, "say how long the body is (RFC 9112 section 6.3)")
@@ -177,21 +155,16 @@ class Control:
             return problem(413, f"a body has at most {self.max_body} octets (control.max_body)")
         return None
 
-    def _refuse_reader(self, request: web.Request) -> web.Response | None:
-        """The refusal of who may not read, or None: loopback is free, others need a token."""
+    def _refuse_client(self, request: web.Request) -> web.Response | None:
+        """The refusal of who may not do this; else its token, if it shows one, is noted."""
+        access = self._access.get(request.match_info.handler, Access.READ)
         credentials = request.headers.getall(hdrs.AUTHORIZATION, [])
-        if not credentials:
-            if is_loopback(request.remote):
-                return None
-            return _challenge(401, CHALLENGE, NO_TOKEN)
-        token = find_token(self.tokens, credentials)
-        if token is None:
-            self._wrong_tokens += 1
-            what = "the Authorization header shows no token of control.tokens"
-            return _challenge(401, WRONG, what)
-        if token.role not in READERS and not is_loopback(request.remote):
-            what = f'token "{token.name}" has the role {token.role}, which reads nothing'
-            return _challenge(403, TOO_LITTLE, what)
+        found = admit(access, self.tokens, credentials, is_loopback(request.remote))
+        if isinstance(found, Denial):
+            self._wrong_tokens += found.is_wrong
+            return challenge(found.status, found.challenge, found.detail)
+        if found is not None:
+            request[TOKEN] = found
         return None
 
     def _knows_host(self, request: web.Request, host: str) -> bool:
@@ -206,96 +179,16 @@ class Control:
         sockname = transport.get_extra_info("sockname") if transport is not None else None
         return name == "localhost" and is_loopback(str(sockname[0]) if sockname else None)
 
-    async def _index(self, request: web.Request) -> web.Response:
-        return web.Response(text=INDEX)
 
-    async def _healthz(self, request: web.Request) -> web.Response:
-        return web.Response(text="alive\n")
-
-    async def _readyz(self, request: web.Request) -> web.Response:
-        if not self._suppliers.ready():
-            return problem(503, "not ready: it is starting or stopping")
-        return web.Response(text="ready\n")
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        pieces, content_type = self._suppliers.metrics()
-        body = bytearray()
-        for piece in pieces:
-            body += piece
-            await asyncio.sleep(0)
-        return web.Response(body=bytes(body), headers={hdrs.CONTENT_TYPE: content_type})
-
-    async def _explain(self, request: web.Request) -> web.Response:
-        query = request.query
-        try:
-            for key in query:
-                if key not in ("name", "type", "from", "down"):
-                    raise ValueError(f'unknown parameter "{key}"; known: name, type, from, down')
-                if key != "down" and len(query.getall(key)) > 1:
-                    raise ValueError(f'parameter "{key}" is given twice')
-            if not query.get("name"):
-                raise ValueError('parameter "name" is missing')
-            body = self._suppliers.explain(
-                query["name"],
-                query.get("type") or "A",
-                query.get("from") or None,
-                tuple(query.getall("down", [])),
-            )
-        except ValueError as error:
-            return problem(400, str(error))
-        return web.Response(text=json.dumps(body) + "\n", content_type="application/json")
-
-
-def problem(status: int, detail: str) -> web.Response:
-    """An RFC 9457 problem document."""
-    return web.Response(
-        status=status, text=_problem_text(status, detail), content_type="application/problem+json"
-    )
-
-
-def _challenge(status: int, challenge: str, detail: str) -> web.Response:
-    """The refusal of a client because of its token; without a right one it has no business here."""
-    response = problem(status, detail)
-    response.headers[hdrs.WWW_AUTHENTICATE] = challenge
-    response.force_close()
-    return response
-
-
-def _problem_text(status: int, detail: str) -> str:
-    title = HTTPStatus(status).phrase
-    body: Mapping[str, object] = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail,
-    }
-    return json.dumps(body) + "\n"
-
-
-def _refusal() -> bytes:
-    """The whole answer to a connection that finds no place."""
-    body = _problem_text(503, "too many connections").encode()
-    head = (
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body
+async def _expect(request: web.Request) -> None:
+    """Who asks before sending a body (RFC 9110 section 10.1.1) is told to go on by whoever takes
+    the body, once everything else is in order."""
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers[hdrs.SERVER] = "gslb"
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
-
-
-def _http_detail(request: web.Request, error: web.HTTPException) -> str:
-    match error.status:
-        case 404:
-            return f"there is no {request.path} here; / lists the paths"
-        case 405:
-            return f"{request.path} does not take {request.method}"
-        case _:
-            return error.reason
 
 
 def _host_name(host: str) -> str:

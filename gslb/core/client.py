@@ -98,7 +98,7 @@ NOWHERE = Location()
 
 
 @dataclass(frozen=True, slots=True)
-class Override:
+class GeoOverride:
     """`geo.overrides`: replaces country, subdivisions and coordinates of a network together."""
 
     network: Network

@@ -1,6 +1,6 @@
 """Which endpoints a client may get: the policy tree, walked once (design: steering.md).
 
-Knows: backtracking, fences, the three passes, `when_all_down`, what of health was read.
+Knows: backtracking, fences, the three passes, `when_all_down`, shedding, what of health was read.
 Refuses to know: clocks, dice, counters, addresses of clients; what is left to chance stays
 a Branch that draw.py settles. Invariant: with and without a trace the Outcome is the same,
 because a trace is only told.
@@ -8,10 +8,11 @@ because a trace is only told.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
-from gslb.core.health import Health, Pass, standing
+from gslb.core.health import AddressHealth, Health, Pass, standing
 from gslb.core.policy import (
     Child,
     Failover,
@@ -36,11 +37,15 @@ PASSES: tuple[Pass, Pass, Pass] = (1, 2, 3)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A pool and what it hands out: (endpoint index, weight > 0)."""
+    """A pool and what it hands out: (endpoint index, weight > 0).
+
+    `ramps`: the percentage that counts of each of these, or empty (core/health.py, Standing).
+    """
 
     id: int
     pool: Pool
     offered: tuple[tuple[int, int], ...]
+    ramps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,16 @@ class Outcome:
 
     `rule` is empty for an ordinary decision and else names the last resort. `read` are the
     indexes of the pools whose health was looked at; `flip_s` the seconds to the earliest
-    change among them, None if nothing is about to change.
+    change among them, None if nothing is about to change; `leaving`: a drain begins in one of
+    them. `again`: shedding left nothing, so it was decided without.
     """
 
     branch: Branch | None
     rule: Rule
     read: tuple[int, ...]
     flip_s: float | None
+    leaving: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +125,42 @@ def evaluate(
     family: Family,
     health: Health,
     trace: Trace | None = None,
+    shed: frozenset[int] = frozenset(),
 ) -> Outcome:
     """The outcome of a policy for one treatment, family and health.
 
+    `shed`: indexes of the pools that their load keeps from this answer. They are unavailable;
+    if nothing remains, or a fence is met, it is decided again without shedding (health.md, Load).
     The caller has seen that the policy has the family (steering.md, Families).
     """
-    walk = _Walk(policy, treatment, family, health, 1, trace)
+    walk = _Walk(policy, treatment, family, health, 1, trace, shed)
     first = walk.visit(policy.node, 0, policy.take)
     read = set(walk.read)
-    if first is not None and not isinstance(first, Fenced):
-        return Outcome(first, "", tuple(sorted(read)), _flip(policy, family, health, read))
-    start = first.target if isinstance(first, Fenced) else policy.node
-    if trace is not None:
-        trace.tell(0, None, f"nothing available: when_all_down {_resort_text(policy)}")
-    branch, rule = _last_resort(policy, start, treatment, family, health, trace, read)
-    return Outcome(branch, rule, tuple(sorted(read)), _flip(policy, family, health, read))
+    again = bool(shed) and (first is None or isinstance(first, Fenced))
+    if again:
+        if trace is not None:
+            trace.tell(0, None, "nothing remains: again, as if no pool shed")
+        walk = _Walk(policy, treatment, family, health, 1, trace)
+        first = walk.visit(policy.node, 0, policy.take)
+        read |= walk.read
+    branch: Branch | None
+    rule: Rule = ""
+    if first is None or isinstance(first, Fenced):
+        start = first.target if isinstance(first, Fenced) else policy.node
+        if trace is not None:
+            trace.tell(0, None, f"nothing available: when_all_down {_resort_text(policy)}")
+        branch, rule = _last_resort(policy, start, treatment, family, health, trace, read)
+    else:
+        branch = first
+    addresses = [address for index in read for address in health.pools[index].of(family)]
+    return Outcome(
+        branch,
+        rule,
+        tuple(sorted(read)),
+        _flip(addresses),
+        any(address.leaving for address in addresses),
+        again and not rule,
+    )
 
 
 def _resort_text(policy: Policy) -> str:
@@ -193,18 +222,13 @@ def _best_left(
             read.add(pool.index)
             given = standing(pool, health.pools[pool.index], family, which)
             if given.offered:
-                return Offer(-1 - pool.index, pool, given.offered)
+                return Offer(-1 - pool.index, pool, given.offered, given.ramps)
     return None
 
 
-def _flip(policy: Policy, family: Family, health: Health, read: set[int]) -> float | None:
-    """Seconds until the earliest change among unforced endpoints of the pools read."""
-    flips = [
-        address.flip_s
-        for index in read
-        for address in health.pools[index].of(family)
-        if address.flip_s is not None and not address.forced
-    ]
+def _flip(addresses: Iterable[AddressHealth]) -> float | None:
+    """Seconds until the earliest change among those that nobody forced."""
+    flips = [a.flip_s for a in addresses if a.flip_s is not None and not a.forced]
     return min(flips, default=None)
 
 
@@ -216,6 +240,8 @@ def answer_ttl(policy: Policy, record_ttl: int, outcome: Outcome) -> tuple[int, 
         return record_ttl, "the record's, which the SOA's is cut to"
     if outcome.rule:
         return least, "ttl_min, because nothing is available"
+    if outcome.leaving:
+        return least, "ttl_min, because a drain begins"
     if outcome.flip_s is None:
         return record_ttl, "the record's"
     soon = int(outcome.flip_s)
@@ -237,9 +263,10 @@ class _Walk:
         health: Health,
         which: Pass,
         trace: Trace | None,
+        shed: frozenset[int] = frozenset(),
     ) -> None:
         self.policy, self.treatment, self.family = policy, treatment, family
-        self.health, self.which, self.trace = health, which, trace
+        self.health, self.which, self.trace, self.shed = health, which, trace, shed
         self.read: set[int] = set()
         self.settled: dict[tuple[int, int], Branch | Fenced | None] = {}
 
@@ -271,9 +298,14 @@ class _Walk:
         pool = node.pool
         self.read.add(pool.index)
         given = standing(pool, self.health.pools[pool.index], self.family, self.which)
+        if given.available and pool.index in self.shed:
+            self._tell(depth, node, f"not for this answer, because of its load, {given.why}")
+            return None
         verdict = "available" if given.available else "unavailable"
         self._tell(depth, node, f"{verdict}, {given.why}")
-        return Offer(node.id, pool, given.offered) if given.available else None
+        if not given.available:
+            return None
+        return Offer(node.id, pool, given.offered, given.ramps)
 
     def _routes(self, node: Routes, depth: int, take: int) -> Branch | Fenced | None:
         for number in self.treatment[node.id]:

@@ -106,12 +106,29 @@ def _pick(offer: Offer, family: Family, limit: int, dice: Dice) -> Sequence[int]
         case "weighted":
             return [indexes[n] for n in sample(weights, limit, dice)]
         case "round_robin":
-            first = dice.turn(offer.id, family) % len(indexes)
+            first = in_turn(dice.turn(offer.id, family), len(indexes), offer.ramps)
             return (indexes[first:] + indexes[:first])[:limit]
         case "sticky":
             names = [offer.pool.endpoints[index].name for index in indexes]
             order = rendezvous(offer.pool.name, dice.prefix, names, weights)
             return [indexes[n] for n in order[:limit]]
+
+
+def in_turn(turn: int, count: int, ramps: Sequence[int] = ()) -> int:
+    """The position whose turn it is among `count`.
+
+    One that ramps lets that share of its turns go by, evenly; those that have the most of their
+    weight take them over, in turn. `ramps` are percentages of the positions, or empty.
+    """
+    lap, position = divmod(turn, count)
+    most = max(ramps, default=0)
+    if not ramps or ramps[position] == most:
+        return position
+    share = ramps[position] * 100 // most
+    if lap * share % 100 < share:
+        return position
+    whole = [number for number, ramp in enumerate(ramps) if ramp == most]
+    return whole[lap % len(whole)]
 
 
 def sample(weights: Sequence[int], count: int, dice: Dice) -> list[int]:
@@ -147,8 +164,7 @@ def rendezvous(salt: str, prefix: bytes, names: Sequence[str], weights: Sequence
     Schindelhauer and Schomaker, "Weighted distributed hash tables" (2005). Equal scores:
     configured order.
     """
-    digit = b"4" if len(prefix) < IPV6_PREFIX else b"6"
-    head = salt.encode() + b"\0" + digit + prefix + b"\0"
+    head = salt.encode() + b"\0" + prefix_digit(prefix) + prefix + b"\0"
     equal = not any(weights)
     scores: list[float] = []
     for name, weight in zip(names, weights, strict=True):
@@ -156,6 +172,11 @@ def rendezvous(salt: str, prefix: bytes, names: Sequence[str], weights: Sequence
         share = (int.from_bytes(digest, "big") + 1) / (2**64 + 1)
         scores.append(-(1 if equal else weight) / log(share) if share < 1.0 else float("inf"))
     return sorted(range(len(names)), key=lambda number: -scores[number])
+
+
+def prefix_digit(prefix: bytes) -> bytes:
+    """The digit of a client's family in what is hashed."""
+    return b"4" if len(prefix) < IPV6_PREFIX else b"6"
 
 
 @dataclass(frozen=True, slots=True)

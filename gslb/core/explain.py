@@ -16,7 +16,8 @@ from gslb.core.answer import Absence, Found, Outcome, Referral, Refused, Steered
 from gslb.core.client import NOWHERE, Location
 from gslb.core.decide import Trace
 from gslb.core.draw import Picked, variants
-from gslb.core.policy import Family, Policy, Pool
+from gslb.core.policy import Family, Policy, Pool, is_sticky, pools_below
+from gslb.core.ramp import FULL
 from gslb.core.ruling import Resolution, Ruling, resolve, rule
 from gslb.core.step import Step, Teller, client_of
 from gslb.core.subject import Subject
@@ -184,6 +185,7 @@ class _Telling:
         self.tell("policy", f'policy "{policy.name}"')
         teller = Teller(self.world, family, client, ruling.located.prefix)
         self.steps += teller.steps(trace.visits)
+        self._load(policy, ruling)
         decided = ruling.decided
         if decided.rule:
             self.tell("policy", _RULES[decided.rule])
@@ -215,6 +217,24 @@ class _Telling:
                 "special-purpose, and in no client group: unknown as a resolver's address; as a "
                 "client subnet it is disregarded, and the resolver's address decides",
             )
+
+    def _load(self, policy: Policy, ruling: Ruling) -> None:
+        """What the load of pools changes of the decision that is shown."""
+        if ruling.decided.rule:
+            return
+        shares = {
+            pool.name: self.world.health.pools[pool.index].share
+            for pool in pools_below(policy.node)
+            if pool.shed is not None and pool.index in ruling.decided.read
+        }
+        parts = [f"{name} sheds {FULL - share} %" for name, share in shares.items() if share < FULL]
+        if not parts:
+            return
+        if is_sticky(policy.node):
+            text = "the client's hash decides who is shed, and that is shown"
+        else:
+            text = "drawn for each query; this is shown as if none were shed"
+        self.tell("draw", f"{', '.join(parts)} of the answers by load: {text}")
 
     def _draw(self, policy: Policy, family: Family, ruling: Ruling) -> None:
         """What another query may get instead."""

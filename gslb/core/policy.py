@@ -61,8 +61,25 @@ class DataCenter:
 
 
 @dataclass(frozen=True, slots=True)
+class Shed:
+    """`shed`: from `low` on the pool's share falls, at `high` it is 0; loads, 1.0 is full.
+
+    It changes by at most 10 percentage points an `interval_s`.
+    """
+
+    low: float
+    high: float
+    interval_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
-    """Endpoints of one service in one data center. `index` is its place in the plan."""
+    """Endpoints of one service in one data center. `index` is its place in the plan.
+
+    `panic`: the percentage of endpoints down above which all are handed out, None for never.
+    `ramp_s`: how long a recovered endpoint's weight rises, 0 for at once. `manual_resume`: after a
+    failure it stays out until somebody says so.
+    """
 
     index: int
     name: str
@@ -71,6 +88,10 @@ class Pool:
     check: str | None = None
     min_healthy: Amount = Amount(1)
     pick: Pick = "weighted"
+    panic: int | None = None
+    ramp_s: float = 0.0
+    shed: Shed | None = None
+    manual_resume: bool = False
 
     def has(self, family: Family) -> bool:
         """True if an endpoint has an address of the family."""

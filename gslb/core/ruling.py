@@ -16,6 +16,7 @@ from gslb.core.decide import Outcome as Decided
 from gslb.core.decide import Trace, answer_ttl, evaluate
 from gslb.core.draw import Fixed, Picks, draw, support
 from gslb.core.policy import Family
+from gslb.core.shed import shed_for
 from gslb.core.subject import Located, Subject, locate
 from gslb.core.world import World
 from gslb.core.zone import RRset
@@ -46,14 +47,19 @@ def rule(
     subject: Subject,
     trace: Trace | None = None,
 ) -> Ruling | None:
-    """The ruling of a policy for a subject, None (NODATA) if it lacks the family."""
+    """The ruling of a policy for a subject, None (NODATA) if it lacks the family.
+
+    Load counts where the client's hash decides about it (`sticky`). Where every answer has a
+    draw of its own, the ruling is that of an answer that no pool sheds.
+    """
     policy = world.plan.config.policies[steered.policy]
     if not policy.has(family):
         return None
     table = world.plan.tables[steered.policy]
     located = locate(table, None, subject)
     treatment = table.treatments[located.treatment]
-    decided = evaluate(policy, treatment, family, world.health, trace)
+    shed = shed_for(policy, world.health, located.prefix)
+    decided = evaluate(policy, treatment, family, world.health, trace, shed)
     ttl, ttl_rule = answer_ttl(policy, steered.ttl, decided)
     picks: Picks = ()
     possible: frozenset[bytes] = frozenset()

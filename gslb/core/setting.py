@@ -7,7 +7,10 @@ with its unit in its name; a listen address is (host, port) with a literal IP ad
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from ipaddress import ip_address
+from typing import Final, Literal
+
+TOKEN_FILE: Final = "token"  # in `state`: the one that a server without tokens makes for itself
 
 Listen = tuple[str, int]
 Role = Literal["read", "report", "operate"]
@@ -91,13 +94,30 @@ class GeoSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """One of `probe.witness`: what shows that we see anything at all; `port` 0 for icmp."""
+
+    type: Literal["tcp", "icmp"]
+    address: str
+    port: int = 0
+
+    @property
+    def text(self) -> str:
+        """As it is written in the file."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"icmp://{host}" if self.type == "icmp" else f"tcp://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """`probe`: `allow` holds networks in text form; seconds."""
+    """`probe`: `allow` holds networks in text form; seconds. `exec`: exec checks may run."""
 
     allow: tuple[str, ...] = ()
     concurrency: int = 512
     settle_s: float = 10.0
     state_max_age_s: float = 600.0
+    witness: tuple[Witness, ...] = ()
+    exec: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +125,8 @@ class Settings:
     """All of `server`, `control`, `geo` and `probe`.
 
     None for `control`, `cookies` or `rate_limit` means off; a file that does not name the last
-    two has them on (config/model.py), a World made by hand has not. `max_body` is in octets.
+    two has them on (config/model.py), a World made by hand has not. `max_body` is in octets,
+    `peers` are the URLs of other servers' control addresses.
     """
 
     listen: tuple[Listen, ...] = (("127.0.0.1", 5300), ("::1", 5300))
@@ -122,6 +143,18 @@ class Settings:
     control: Listen | None = ("127.0.0.1", 8053)
     control_hosts: tuple[str, ...] = ()
     tokens: tuple[Token, ...] = ()
+    peers: tuple[str, ...] = ()
+    events_keep_s: float = 90 * 86400.0
     max_body: int = 64 * 1024
     geo: GeoSettings = field(default_factory=GeoSettings)
     probe: ProbeSettings = field(default_factory=ProbeSettings)
+
+
+def is_loopback(address: str | None) -> bool:
+    """True for 127.0.0.0/8 and ::1, also when written as an IPv4-mapped IPv6 address; False for
+    what is no address."""
+    try:
+        ip = ip_address(address or "")
+    except ValueError:
+        return False
+    return ((ip.version == 6 and ip.ipv4_mapped) or ip).is_loopback

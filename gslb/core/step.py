@@ -15,7 +15,7 @@ from typing import Final, assert_never
 from gslb.core.client import Element, Kind, Location, Network
 from gslb.core.decide import Visit
 from gslb.core.draw import rendezvous
-from gslb.core.health import AddressHealth, State
+from gslb.core.health import AddressHealth, State, standing
 from gslb.core.nearest import biased, child_distance_m, rank
 from gslb.core.policy import (
     RANKED,
@@ -31,6 +31,7 @@ from gslb.core.policy import (
     Weighted,
     pools_below,
 )
+from gslb.core.ramp import FULL
 from gslb.core.route import Specificity, facts
 from gslb.core.subject import Subject
 from gslb.core.world import Configuration, World
@@ -189,33 +190,48 @@ class Teller:
         return text
 
     def _pool(self, pool: Pool, verdict: str) -> str:
-        states = self._world.health.pools[pool.index].of(self._family)
+        health = self._world.health.pools[pool.index]
+        states = health.of(self._family)
+        ramps = bool(standing(pool, health, self._family, 1).ramps)
         notes = []
         for endpoint, state in zip(pool.endpoints, states, strict=True):
             packed = endpoint.address(self._family)
-            note = _condition(state)
+            note = _condition(state, ramps)
             if packed is not None and note:
                 notes.append(f"{ip_address(packed)} {note}")
+        if pool.shed is not None and health.share < FULL:
+            notes.insert(0, f"sheds {FULL - health.share} % of its answers")
         where = f" in {pool.datacenter.name}" if pool.datacenter is not None else ""
         return "; ".join([f"{pool.name}{where}: {verdict}", *_some(notes)])
 
 
-def _condition(state: AddressHealth) -> str:
+def _condition(state: AddressHealth, ramps: bool) -> str:
     """What is to be said of an address; nothing of one that is simply up."""
+    found = []
     match state.forced:
         case "drain":
-            return "is drained"
+            found.append("is drained")
         case "up" | "down":
-            return f"is forced {state.forced}"
+            found.append(f"is forced {state.forced}")
         case "":
-            pass
+            found += _probed(state)
         case _:
             assert_never(state.forced)
+    if state.forced == "up" and state.state is State.DOWN:
+        found.append("probes say down")
+    if state.leaving:
+        found.append("is about to be drained")
+    if ramps and state.offers < FULL and state.usable(1):
+        found.append(f"is back, weight at {state.offers} %")
+    return ", ".join(found)
+
+
+def _probed(state: AddressHealth) -> list[str]:
     down = state.state is State.DOWN
     if state.flip_s is None:
-        return "is down" if down else ""
+        return ["is down"] if down else []
     what = "is down, may be up" if down else "fails, may be down"
-    return f"{what} in {state.flip_s:g} s"
+    return [f"{what} in {state.flip_s:g} s"]
 
 
 def _some(texts: list[str]) -> list[str]:

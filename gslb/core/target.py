@@ -1,40 +1,119 @@
 """From what operators and probes name to the addresses of a plan.
 
 Knows: how `fra`, `pool/web-fra` and `endpoint/192.0.2.10` name things (cli.md), which
-target a check makes of an endpoint, and how verdicts become Health. Refuses to know: who
-asks, how probes are made. Invariant: one target stands for every address that shares it.
+targets a check makes of an endpoint, and how verdicts become Health. Refuses to know: who
+asks, how probes are made, how a calculated check counts. Invariant: one target stands for
+every address that shares it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from graphlib import TopologicalSorter
 from ipaddress import ip_address
+from typing import assert_never
 
-from gslb.core.check import Target
+from gslb.core.check import Check, Target
+from gslb.core.formula import Formula, PoolOf
 from gslb.core.health import AddressHealth, Health, Slot, State, with_addresses
-from gslb.core.policy import FAMILIES, Pool
+from gslb.core.object import KINDS, find_object
+from gslb.core.policy import FAMILIES, Family, Pool
 from gslb.core.trail import TargetHealth
 from gslb.core.world import Configuration
 
 
 def targets_of(config: Configuration) -> dict[Target, tuple[Slot, ...]]:
-    """What has to be probed, and the addresses that each verdict is about."""
+    """What has a verdict, and the addresses that each is about.
+
+    A calculated check has its own target and those of the checks that it counts; what only such
+    a check needs has no address.
+    """
     found: dict[Target, list[Slot]] = {}
     for pool in config.pools:
         check = config.checks.get(pool.check) if pool.check is not None else None
         if check is None or not check.enabled:
             continue
         for index, endpoint in enumerate(pool.endpoints):
-            port = endpoint.check_port or check.port
             for family in FAMILIES:
                 packed = endpoint.address(family)
                 if packed is None:
                     continue
-                address = endpoint.check_address or str(ip_address(packed))
-                target = Target(check.name, str(ip_address(address)), port)
+                address = str(ip_address(endpoint.check_address or packed))
+                target = _target(check, address, endpoint.check_port)
                 found.setdefault(target, []).append(Slot(pool.index, index, family))
+                for counted in _counted(config, check, address, endpoint.check_port):
+                    found.setdefault(counted, [])
     return {target: tuple(slots) for target, slots in found.items()}
+
+
+def formulas_of(
+    config: Configuration, targets: Mapping[Target, tuple[Slot, ...]]
+) -> dict[Target, Formula]:
+    """What the calculated ones among the targets count, in the order in which they follow from
+    each other. Raises ValueError (graphlib.CycleError) if some count each other in a circle."""
+    pools = {pool.name: pool.index for pool in config.pools}
+    graph: dict[Target | PoolOf, tuple[Target | PoolOf, ...]] = {}
+    of_pools: dict[PoolOf, list[Target]] = {}
+    for target, slots in targets.items():
+        check = config.checks[target.check]
+        if check.type == "calculated":
+            graph[target] = _members(config, check, target, pools)
+            for slot in slots:
+                of_pools.setdefault(PoolOf(slot.pool, slot.family), []).append(target)
+    # Straight to what is calculated in the pool: the pools themselves only stand between.
+    order: TopologicalSorter[Target | PoolOf] = TopologicalSorter(graph)
+    for pool_of, calculated in of_pools.items():
+        order.add(pool_of, *calculated)
+    found: dict[Target, Formula] = {}
+    for place, node in enumerate(order.static_order()):
+        if isinstance(node, Target) and node in graph:
+            check, members = config.checks[node.check], graph[node]
+            found[node] = Formula(place, members, check.need.of(len(members)), check.invert)
+    return found
+
+
+def _target(check: Check, address: str, check_port: int | None) -> Target:
+    """What a pool's own check makes of an endpoint."""
+    match check.type:
+        case "icmp" | "push":
+            port = 0
+        case _:
+            port = check_port or check.port
+    return Target(check.name, address, port)
+
+
+def _member(check: Check, address: str, check_port: int | None) -> Target:
+    """What a calculated check makes of a check that it counts: `check_port` is of the endpoint,
+    and of several checks for one endpoint those that name a port keep it."""
+    return _target(check, address, None if check.names_port else check_port)
+
+
+def _counted(
+    config: Configuration, check: Check, address: str, check_port: int | None
+) -> Iterator[Target]:
+    """The targets below a calculated one; those of checks that are off are nobody's."""
+    waiting, seen = [check], {check.name}
+    while waiting:
+        for member in waiting.pop().of:
+            counted = config.checks[member.name] if member.kind == "check" else None
+            if counted is None or not counted.enabled or counted.name in seen:
+                continue
+            seen.add(counted.name)
+            waiting.append(counted)
+            yield _member(counted, address, check_port)
+
+
+def _members(
+    config: Configuration, check: Check, target: Target, pools: Mapping[str, int]
+) -> tuple[Target | PoolOf, ...]:
+    family: Family = 6 if ":" in target.address else 4
+    return tuple(
+        PoolOf(pools[member.name], family)
+        if member.kind == "pool"
+        else _member(config.checks[member.name], target.address, target.port or None)
+        for member in check.of
+    )
 
 
 def with_verdicts(
@@ -42,12 +121,12 @@ def with_verdicts(
     slots: Mapping[Target, tuple[Slot, ...]],
     verdicts: Mapping[Target, TargetHealth],
 ) -> Health:
-    """Health after some targets' verdicts; what is forced stays forced."""
+    """Health after some targets' verdicts; what is forced, leaves or ramps goes on doing so."""
     changes: dict[Slot, AddressHealth] = {}
     for target, verdict in verdicts.items():
         for slot in slots.get(target, ()):
             before = health.pools[slot.pool].of(slot.family)[slot.endpoint]
-            changes[slot] = AddressHealth(verdict.state, before.forced, verdict.flip_s)
+            changes[slot] = replace(before, state=verdict.state, flip_s=verdict.flip_s)
     return with_addresses(health, changes)
 
 
@@ -56,37 +135,32 @@ def named_slots(config: Configuration, name: str) -> list[Slot]:
 
     Raises ValueError with what to do when nothing, or more than one kind, has that name.
     """
-    kind, slash, rest = name.partition("/")
-    wanted = kind if slash and kind in ("datacenter", "pool", "endpoint") else ""
-    bare = rest if wanted else name
-    found = {
-        known: slots
-        for known, slots in (
-            ("datacenter", _of_pools(p for p in config.pools if _in(p, bare))),
-            ("pool", _of_pools(p for p in config.pools if p.name == bare)),
-            ("endpoint", _of_endpoint(config, bare)),
-        )
-        if slots and wanted in ("", known)
-    }
-    if len(found) > 1:
-        kinds = " or ".join(f"{known}/{bare}" for known in found)
-        raise ValueError(f'"{name}" is ambiguous; say {kinds}')
-    if not found:
-        if bare in config.datacenters and wanted in ("", "datacenter"):
-            return []
-        names = [*config.datacenters, *(pool.name for pool in config.pools)]
-        close = get_close_matches(bare, names, n=1)
-        hint = f'; did you mean "{close[0]}"?' if close else ""
-        raise ValueError(f'no data center, pool or endpoint "{name}"{hint}')
-    return next(iter(found.values()))
+    prefix, slash, rest = name.partition("/")
+    kind = next((each for each in KINDS if slash and each == prefix), None)
+    bare = name if kind is None else rest
+    try:
+        found, _ = find_object(config, kind or "object", bare)
+    except LookupError as error:
+        raise ValueError(error.args[0]) from None
+    match found:
+        case "datacenter":
+            return _of_pools(pool for pool in config.pools if _in(pool, bare))
+        case "pool":
+            return _of_pools(pool for pool in config.pools if pool.name == bare)
+        case "endpoint":
+            return _of_endpoint(config, bare)
+        case _:
+            assert_never(found)
 
 
 def taken_down(config: Configuration, health: Health, names: Iterable[str]) -> Health:
     """Health as if the probes of what is named failed (not an override). Raises ValueError."""
-    down = AddressHealth(State.DOWN)
-    return with_addresses(
-        health, {slot: down for name in names for slot in named_slots(config, name)}
-    )
+    changes: dict[Slot, AddressHealth] = {}
+    for name in names:
+        for slot in named_slots(config, name):
+            before = health.pools[slot.pool].of(slot.family)[slot.endpoint]
+            changes[slot] = replace(before, state=State.DOWN, flip_s=None)
+    return with_addresses(health, changes)
 
 
 def _in(pool: Pool, datacenter: str) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gslb.core.check import Check, Target
-from gslb.core.client import ClientGroup, Override
+from gslb.core.client import ClientGroup, GeoOverride
+from gslb.core.formula import Formula, Links
 from gslb.core.health import Health, Slot
 from gslb.core.policy import DataCenter, Policy, Pool
 from gslb.core.setting import Settings
@@ -46,9 +47,9 @@ class Configuration:
     pools: tuple[Pool, ...]
     policies: Mapping[str, Policy]
     clients: Mapping[str, ClientGroup]
-    overrides: tuple[Override, ...]
+    overrides: tuple[GeoOverride, ...]
     tests: tuple[ConfigTest, ...]
-    steered: frozenset[str]  # the policies that a STEER record names
+    steered: Mapping[str, int]  # policies that STEER records name, and their longest TTL in s
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,20 @@ class MapInfo:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Zones, policies and tables: what was loaded. `tables` is by policy name, steered ones."""
+    """Zones, policies and tables: what was loaded. `tables` is by policy name, steered ones.
+
+    `targets` are all that have a verdict, probed, reported or calculated, with the addresses that
+    it is about (none: only a calculated check counts it). `formulas` are of the calculated ones,
+    in the order in which they follow from each other, `links` tells who counts a target or a pool.
+    """
 
     config: Configuration
     tables: Mapping[str, PolicyTable]
     maps: tuple[MapInfo, ...] = ()
     zones: Mapping[bytes, Zone] = field(default_factory=dict)
     targets: Mapping[Target, tuple[Slot, ...]] = field(default_factory=dict)
+    formulas: Mapping[Target, Formula] = field(default_factory=dict)
+    links: Links = field(default_factory=Links)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from gslb.core.client import Location, Override
+from gslb.core.client import GeoOverride, Location
 from gslb.core.nearest import Place
 
 _COUNTRIES: Final = """
@@ -101,7 +101,7 @@ def placed(location: Location) -> Location:
     return replace(location, at=centroid(location.country, location.continent))
 
 
-def replacement(override: Override, asn: int) -> Location:
+def replacement(override: GeoOverride, asn: int) -> Location:
     """What an override makes of a client: all of it but the ASN, which stays the database's."""
     location = override.location
     continent = continent_of(location.country) or location.continent

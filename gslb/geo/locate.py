@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from gslb.core.client import V4_BITS, V6_BITS, Location, Network, Override, named_networks
+from gslb.core.client import V4_BITS, V6_BITS, GeoOverride, Location, Network, named_networks
 from gslb.core.route import facts
 from gslb.core.world import Configuration
 from gslb.geo.centroid import placed, replacement
@@ -46,7 +46,7 @@ class Locator:
         """The networks of client groups that contain a packed address."""
         return frozenset(self._named.around(ip_address(address)))
 
-    def override(self, address: bytes) -> Override | None:
+    def override(self, address: bytes) -> GeoOverride | None:
         """The narrowest override of a packed address."""
         around = self._overridden.around(ip_address(address))
         return self._overrides[around[0]] if around else None

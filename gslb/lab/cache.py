@@ -29,7 +29,7 @@ class Cache:
         self._answers: dict[str, dict[IPv4Network, Kept]] = {}
 
     def keep(
-        self, name: str, subnet: IPv4Network, scope: int, addresses: tuple[str, ...], ttl_s: int
+        self, name: str, subnet: IPv4Network, scope: int, addresses: tuple[str, ...], ttl_s: float
     ) -> None:
         """Remembers an answer to a query that carried `subnet`.
 

@@ -25,7 +25,10 @@ TYPES: Final = {A: "A", AAAA: "AAAA"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to come: `regions` go `to` ("up", "down"), clients of `of` are sent to `wanted`."""
+    """What is to come: `regions` go `to` ("up", "down"), clients of `of` are sent to `wanted`.
+
+    `of` is the region among them whose verdicts the answer is timed by.
+    """
 
     act: str
     regions: tuple[str, ...]
@@ -99,10 +102,13 @@ class Pursuit:
             except LabError:
                 return False  # a moment later, perhaps; the deadline speaks of it
             self._see_failed_probe(server, samples)
-            before = change.count_verdicts(self._before[server])
-            count = min(change.count_verdicts(samples) - before, change.addresses)
-            while len(seen_s) < count:
+            before = self._before[server]
+            own = count_verdicts(samples, change.of, change.to) - count_verdicts(
+                before, change.of, change.to
+            )
+            while len(seen_s) < min(own, len(TYPES)):
                 seen_s.append(self._report.clock())
+            count = change.count_verdicts(samples) - change.count_verdicts(before)
             return count >= change.addresses
 
         if await wait_for(look, self._limits.verdict_s):

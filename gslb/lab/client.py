@@ -26,8 +26,8 @@ PAUSE_S: Final = 0.5
 class Visit:
     """One attempt to get the page. `at_s`: the loop's clock when it ended.
 
-    `region`: the region whose address the client had, "" if it had none. `failure`: why the
-    page did not come, "" if it came.
+    `city`: the client's name. `region`: the region whose address it had, "" if it had none.
+    `failure`: why the page did not come, "" if it came.
     """
 
     at_s: float
@@ -61,33 +61,43 @@ class Census:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The client of a city. `places`: address → (region's name, URL of its page)."""
+    """A client in a city. `places`: address → (region's name, URL of its page).
+
+    `name` is what its visits are known by, `asks` what it resolves. `every_s`: it visits so often
+    however long a visit takes, as many people together do; 0: it rests PAUSE_S after each.
+    """
 
     city: City
     resolver: Resolver
     session: ClientSession
     places: Mapping[str, tuple[str, str]]
     observe: Observe
+    name: str
+    asks: str = NAME
+    every_s: float = 0.0
 
     async def run(self, start_after_s: float) -> None:
         """Visits until cancelled. Clients start one after the other, not all at once."""
         await asyncio.sleep(start_after_s)
+        clock = asyncio.get_running_loop().time
+        due_s = clock()
         while True:
             self.observe(await self.visit())
-            await asyncio.sleep(PAUSE_S)
+            due_s += self.every_s
+            await asyncio.sleep(due_s - clock() if self.every_s else PAUSE_S)
 
     async def visit(self) -> Visit:
         """Resolves, fetches, and says how it went."""
         now = asyncio.get_running_loop().time
         try:
-            addresses = await self.resolver.resolve(NAME, self.city.client)
+            addresses = await self.resolver.resolve(self.asks, self.city.client)
         except NoAnswer as error:
-            return Visit(now(), self.city.name, "", f"no answer: {error}")
+            return Visit(now(), self.name, "", f"no answer: {error}")
         name, url = self.places.get(addresses[0] if addresses else "", ("", ""))
         if not url:
-            return Visit(now(), self.city.name, "", f"no page at {', '.join(addresses)}")
+            return Visit(now(), self.name, "", f"no page at {', '.join(addresses)}")
         page = await fetch_page(self.session, url)
         failure = page.failure
         if not failure and page.text != name:
             failure = f"the page of {page.text!r}"
-        return Visit(now(), self.city.name, name, failure)
+        return Visit(now(), self.name, name, failure)

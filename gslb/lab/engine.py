@@ -1,4 +1,4 @@
-"""The Docker Engine, asked over its own socket: what runs, and orders to stop, start, cut off.
+"""The Docker Engine, asked over its own socket: what runs, orders to stop, to run a command.
 
 Knows: the few paths of the Engine API that a drill needs, Compose's labels. Refuses to know:
 why something is stopped. Invariant: only containers and networks of one Compose project are
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,6 +30,7 @@ ONE_OFF: Final = "com.docker.compose.oneoff"  # what `docker-compose run` starte
 
 ANSWER_MAX_S: Final = 20.0  # a stop waits for the process; a busy machine for everything
 GRACE_S: Final = 3  # between SIGTERM and SIGKILL
+FRAME_HEAD: Final = 8  # a stream's number, three octets of nothing, and how long the piece is
 
 
 class EngineError(LabError):
@@ -71,13 +72,21 @@ class Container:
         return next((place for place in self.attachments if place.network == network), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A command that ended in a container: its exit status, and all that it printed."""
+
+    status: int
+    text: str
+
+
 class Engine:
     """One engine. Get it with `open_engine`. Every method may raise EngineError."""
 
     def __init__(self, session: ClientSession, socket: Path) -> None:
         self._session: Final = session
         self._socket: Final = socket
-        self._orders: Final[set[asyncio.Task[None]]] = set()
+        self._orders: Final[set[asyncio.Task[Execution | None]]] = set()
 
     async def inspect(self, container: str) -> Container | None:
         """The container of that id or name; None if there is none."""
@@ -141,6 +150,23 @@ class Engine:
         body = {"Container": container.id, "EndpointConfig": endpoint}
         await self._order(f"/networks/{place.network}/connect", body=body)
 
+    async def execute(self, container: Container, command: Sequence[str]) -> Execution:
+        """Runs a command in a container, as its user, and waits until it has ended."""
+
+        async def run() -> Execution:
+            body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
+            made = await self._ask("POST", f"/containers/{container.id}/exec", body=body)
+            path = f"/exec/{_text(made, 'Id')}"
+            octets = await self._fetch("POST", f"{path}/start", body={"Detach": False})
+            status = _pick(await self._ask("GET", f"{path}/json"), "ExitCode")
+            if not isinstance(status, int):
+                raise EngineError(f"{command[0]} has not ended in {container.service}")
+            return Execution(status, read_stream(octets))
+
+        done = await self._see_through(run())
+        assert done is not None  # it is what `run` returned
+        return done
+
     async def settle(self) -> None:
         """Waits for orders whose giver was cancelled: the engine carries them out regardless."""
         await asyncio.gather(*self._orders, return_exceptions=True)
@@ -154,10 +180,15 @@ class Engine:
         async def send() -> None:
             await self._ask("POST", path, query, body)
 
-        task = asyncio.create_task(send())
+        await self._see_through(send())
+
+    async def _see_through(
+        self, order: Coroutine[object, object, Execution | None]
+    ) -> Execution | None:
+        task = asyncio.create_task(order)
         self._orders.add(task)
         task.add_done_callback(self._orders.discard)
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
 
     async def _ask(
         self,
@@ -168,13 +199,27 @@ class Engine:
         *,
         missing_ok: bool = False,
     ) -> object:
+        """The JSON that comes back, None for what is none."""
+        octets = await self._fetch(method, path, query, body, missing_ok=missing_ok)
+        return _parse(octets)
+
+    async def _fetch(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+        *,
+        missing_ok: bool = False,
+    ) -> bytes:
+        """The body that comes back; empty if there is no such thing and that is as well."""
         # Without a version the engine takes its own, so that no engine is too old or too new.
         # The host of the URL is only there because HTTP wants one.
         try:
             async with self._session.request(
                 method, f"http://engine{path}", params=query, json=body
             ) as response:
-                text = await response.text()
+                octets = await response.read()
         except TimeoutError:
             raise EngineError(
                 f"the Docker engine has not answered in {ANSWER_MAX_S:.0f} s"
@@ -185,12 +230,12 @@ class Engine:
                 " needs it (docker-compose.yml mounts it)"
             ) from None
         if response.status == HTTPStatus.NOT_FOUND and missing_ok:
-            return None
-        answer = _parse(text)
+            return b""
         if response.status >= HTTPStatus.BAD_REQUEST:
-            said = " ".join((_text(answer, "message") or text).split())
+            text = _text(_parse(octets), "message") or octets.decode(errors="replace")
+            said = " ".join(text.split())
             raise EngineError(f"the Docker engine refuses {method} {path}: {said}")
-        return answer
+        return octets
 
 
 @asynccontextmanager
@@ -225,6 +270,17 @@ def parse_container(value: object) -> Container:
     )
 
 
+def read_stream(octets: bytes) -> str:
+    """What a command printed, out of the frames that the engine puts around each piece."""
+    pieces, at = [], 0
+    while at + FRAME_HEAD <= len(octets):
+        length = int.from_bytes(octets[at + 4 : at + FRAME_HEAD], "big")
+        at += FRAME_HEAD
+        pieces.append(octets[at : at + length])
+        at += length
+    return b"".join(pieces).decode(errors="replace")
+
+
 def _parse_attachment(network: str, value: object) -> Attachment:
     aliases = _pick(value, "Aliases")
     return Attachment(
@@ -257,9 +313,9 @@ def _whole(value: object, *keys: str) -> int:
     return found if isinstance(found, int) else 0
 
 
-def _parse(text: str) -> object:
+def _parse(octets: bytes) -> object:
     try:
-        answer: object = json.loads(text)
+        answer: object = json.loads(octets)
     except ValueError:
         return None
     return answer

@@ -23,15 +23,18 @@ from typing import Final
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
+from gslb.lab.drain import act_drained
 from gslb.lab.engine import SOCKET, Container, Engine, EngineError, open_engine
-from gslb.lab.mishap import BROKEN_ZONE, act_killed, act_misled, act_paused
+from gslb.lab.mishap import BROKEN_ZONE, OTHER, act_killed, act_misled, act_paused
 from gslb.lab.outage import (
-    act_cut_off,
+    STOPPED,
+    act_all_back,
     act_everything_down,
-    act_started,
+    act_first_back,
     act_steady,
     act_stopped,
     await_peace,
+    expect_few_changes,
 )
 from gslb.lab.report import Report
 from gslb.lab.scene import Scene, restore
@@ -108,14 +111,17 @@ async def run_acts(scene: Scene, world: Path) -> None:
     """All of it, in order; about two minutes. Raises LabError if it cannot begin."""
     await await_peace(scene)
     try:
+        before = await scene.watch.read_samples(OTHER)
         await act_steady(scene)
         await act_stopped(scene)
-        await act_started(scene)
-        await act_paused(scene)
-        await act_cut_off(scene)
+        await act_killed(scene, STOPPED)
         await act_everything_down(scene)
+        await act_first_back(scene)
+        await act_all_back(scene)
+        await act_drained(scene)
+        await act_paused(scene)
         await act_misled(scene, world)
-        await act_killed(scene)
+        expect_few_changes(scene.report, before, await scene.watch.read_samples(OTHER))
     except LabError as error:
         # What held until then is worth telling.
         scene.report.expect("the drill comes to its end", False, str(error))

@@ -1,8 +1,8 @@
 """The drill "failover": a region dies, its clients go to the next nearest, and come home.
 
-Knows: the three acts, steady, killed, recovered, and what each must look like from outside.
-Refuses to know: how the server does it. Invariant: every wait ends, and what did not happen
-in time is an expectation that failed, never a hang.
+Knows: the acts, steady, killed, recovered, drained, resumed, and what each must look like from
+outside. Refuses to know: how the server does it. Invariant: what an operator plans costs nobody
+a request; only what nobody planned does.
 """
 
 from __future__ import annotations
@@ -10,63 +10,58 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from gslb.lab.city import City, rank
-from gslb.lab.client import Visit
+from gslb.lab.act import (
+    QUIET_S,
+    SLACK_S,
+    act_quiet,
+    expect_only,
+    find_clients,
+    find_homes,
+    follow,
+    foresee,
+    limits_of,
+    look,
+    open_diary,
+    wait_for_answer,
+)
 from gslb.lab.diary import (
     Diary,
-    Limits,
-    Note,
-    Sighting,
     expect_none,
     expect_passage,
     expect_places,
     wait_for,
     wait_until,
 )
-from gslb.lab.metric import Sample, count_failed_probes, count_verdicts, read_samples
-from gslb.lab.report import Report
-from gslb.lab.resolver import NoAnswer
-from gslb.lab.stage import Stage
-from gslb.lab.world import NAME, TTL_S, Region
+from gslb.lab.house import House
+from gslb.lab.metric import count_failed_probes
+from gslb.lab.report import Passage, Report
+from gslb.lab.stage import Plot, Stage
+from gslb.lab.switchboard import Switchboard
+from gslb.lab.world import TTL_S, Region
 
 STEADY_S: Final = TTL_S + 2.0  # every cache has asked anew at least once
-QUIET_S: Final = 3.0  # how long it is watched that nothing moves any more
-# Down: the wait for the next probe and two more, 1.1 s apart at most (jitter), and a timeout:
-# 3.8 s. Up: two probes. The rest is for a busy machine.
-VERDICT_MAX_S: Final = 8.0
-# An answer follows its verdict within 100 ms; here it is seen through two clocks of 50 ms.
-PUBLISH_MAX_S: Final = 1.0
-LIMITS: Final = Limits(VERDICT_MAX_S, PUBLISH_MAX_S, TTL_S, slack_s=3.0)
+LEAD_S: Final = 6.0
+SHORT_TTL_S: Final = 5  # `ttl_min` of a name whose TTL is TTL_S (steering.md, TTL)
+WHY: Final = "the lab's drill"
 
 
-async def drill_failover(stage: Stage, report: Report) -> None:
+async def drill_failover(house: House, report: Report) -> None:
     """Runs the drill, about a minute, and fills the report."""
-    region = stage.world.regions[0]
-    others = tuple(other for other in stage.world.regions if other is not region)
-    homes = {city.name: rank(city, stage.world.regions)[0] for city in stage.cities}
-    refuges = {city.name: rank(city, others)[0] for city in stage.cities}
-    movers = [city for city in stage.cities if homes[city.name] == region.name]
-
-    report.mark(f"steady: {len(stage.cities)} clients, every cache asks anew within {TTL_S} s")
-    await act_steady(stage, report, homes)
-    await act_killed(stage, report, region, movers, refuges)
-    await act_recovered(stage, report, region, movers, homes)
+    async with house.open(Plot()) as stage:
+        region = stage.world.regions[0]
+        report.mark(f"steady: {len(stage.cities)} clients, every cache asks anew within {TTL_S} s")
+        await act_quiet(stage, report, "steady", STEADY_S)
+        await act_killed(stage, report, region)
+        await act_recovered(stage, report, region)
+        await act_drained(stage, report, region)
+        await act_resumed(stage, report, region)
 
 
-async def act_steady(stage: Stage, report: Report, homes: dict[str, str]) -> None:
-    """Everybody is at the nearest region and nothing is lost."""
-    diary = open_diary(stage, homes)
-    await wait_until(lambda: diary.complete, STEADY_S)
-    await asyncio.sleep(STEADY_S)
-    expect_places(report, "steady: every client is at its nearest region", diary)
-    expect_none(report, "steady: no request is lost", diary.lost)
-
-
-async def act_killed(
-    stage: Stage, report: Report, region: Region, movers: list[City], refuges: dict[str, str]
-) -> None:
+async def act_killed(stage: Stage, report: Report, region: Region) -> None:
     """The region's process is killed; its clients go to the next nearest region."""
-    diary = open_diary(stage, refuges)
+    movers, limits = find_clients(stage, region), limits_of(stage)
+    diary = open_diary(stage, find_homes(stage, without=(region,)))
+    change = await foresee(stage, region, "down", diary, limits)
     failed_before = count_failed_probes(await look(stage))
     pid = stage.regions[region.name].pid
     await stage.regions[region.name].kill()
@@ -76,102 +71,90 @@ async def act_killed(
         return count_failed_probes(await look(stage)) > failed_before
 
     async def mark_failed_probe() -> None:
-        if await wait_for(probe_failed, VERDICT_MAX_S):
+        if await wait_for(probe_failed, limits.verdict_s):
             report.mark("a probe has failed")
 
-    _, passage = await asyncio.gather(
+    _, seen = await asyncio.gather(
         mark_failed_probe(),
-        follow(stage, report, region, movers[0], diary, "down"),
+        follow(stage, report, change),
     )
     await asyncio.sleep(QUIET_S)
     report.mark(f"{len(diary.lost)} requests were lost meanwhile")
-    expect_passage(report, "failover", began_s, passage, diary, LIMITS)
-    names = {city.name for city in movers}
-    expect_none(
-        report,
-        f"failover: nobody but clients of {region.name} loses a request",
-        [note for note in diary.lost if note.who not in names],
-    )
-    last_s = max(diary.arrived_s.values(), default=began_s)
-    expect_none(
-        report,
-        "failover: no request is lost after the last client moved",
-        [note for note in diary.lost if note.at_s > last_s],
-    )
-    expect_none(
-        report,
-        "failover: every question is answered",
-        [note for note in diary.lost if not note.region],
-    )
+    expect_passage(report, "failover", began_s, seen, diary, limits)
+    expect_only(report, "failover", diary, movers)
 
 
-async def act_recovered(
-    stage: Stage, report: Report, region: Region, movers: list[City], homes: dict[str, str]
-) -> None:
+async def act_recovered(stage: Stage, report: Report, region: Region) -> None:
     """The region is started again; its clients come home and nothing is lost."""
-    diary = open_diary(stage, homes)
+    limits, diary = limits_of(stage), open_diary(stage, find_homes(stage))
+    change = await foresee(stage, region, "up", diary, limits)
     await stage.start_region(region)
     began_s = report.mark(f"region {region.name} is started again")
-    passage = await follow(stage, report, region, movers[0], diary, "up")
+    seen = await follow(stage, report, change)
     await asyncio.sleep(QUIET_S)
-    expect_passage(report, "recovery", began_s, passage, diary, LIMITS)
+    expect_passage(report, "recovery", began_s, seen, diary, limits)
     expect_none(report, "recovery: no request is lost", diary.lost)
 
 
-async def follow(
-    stage: Stage,
-    report: Report,
-    region: Region,
-    witness: City,
-    diary: Diary,
-    to: str,
-) -> Sighting:
-    """Sees verdicts ("up" or "down"), answer and clients change, each with a deadline.
-
-    `witness`: a city whose answer has to change; it is asked for past every cache.
-    """
-    seen = Sighting()
-    places = {r.name: r.address for r in stage.world.regions}
-    wanted = (places[diary.expected[witness.name]],)
-    before = count_verdicts(await look(stage), region.name, to)
-    addresses = 2 if stage.world.ipv6 else 1
-
-    async def verdicts_came() -> bool:
-        count = count_verdicts(await look(stage), region.name, to) - before
-        while len(seen.verdicts_s) < min(count, addresses):
-            number = len(seen.verdicts_s) + 1
-            what = f"verdict: {region.name} is {to}, address {number} of {addresses}"
-            seen.verdicts_s.append(report.mark(what))
-        return count >= addresses
-
-    async def answer_changed() -> bool:
-        try:
-            reply = await stage.resolver_of(witness).ask(NAME, witness.network)
-        except NoAnswer:
-            return False
-        return reply.addresses == wanted
-
-    async def see_answer() -> None:
-        if await wait_for(answer_changed, VERDICT_MAX_S + PUBLISH_MAX_S):
-            seen.answer_s = report.mark(f"first new answer, for {witness.name}")
-
-    await asyncio.gather(wait_for(verdicts_came, VERDICT_MAX_S), see_answer())
-    if await wait_until(lambda: diary.complete, LIMITS.caches_s):
-        report.mark(f"the last client has moved: {diary.last}", diary.arrived_s[diary.last])
-    return seen
+async def act_drained(stage: Stage, report: Report, region: Region) -> None:
+    """An operator drains the region, with some notice; its clients leave and lose nothing."""
+    witness, limits = find_clients(stage, region)[0], limits_of(stage, verdict_s=LEAD_S + 2.0)
+    refuges = find_homes(stage, without=(region,))
+    diary = open_diary(stage, refuges)
+    board = Switchboard(stage)
+    await board.drain(region.name, WHY, f"{LEAD_S:.0f}s")
+    began_s = report.mark(f"region {region.name} is drained, in {LEAD_S:.0f} s")
+    reply = await stage.resolver_of(witness).ask(stage.plot.scenery.name, witness.network)
+    report.expect(
+        f"drain: until then answers live for {SHORT_TTL_S} s at most",
+        reply.addresses == (region.address,) and reply.ttl_s <= SHORT_TTL_S,
+        f"{', '.join(reply.addresses)}, TTL {reply.ttl_s} s",
+    )
+    wanted = {r.name: r.address for r in stage.world.regions}[refuges[witness.name]]
+    came = await wait_for_answer(stage, witness, wanted, limits)
+    took_s = report.clock() - began_s
+    if came:
+        report.mark(f"first new answer, for {witness.name}")
+    report.expect(
+        f"drain: the answer changes {LEAD_S:.0f} s after the order",
+        came and LEAD_S - 1.0 <= took_s <= LEAD_S + limits.publish_s,
+        f"{took_s:.2f} s",
+    )
+    listed = [(one.get("name"), one.get("why")) for one in await board.read_overrides()]
+    report.expect(
+        "drain: the override is listed with its reason", listed == [(region.name, WHY)], f"{listed}"
+    )
+    # Who asked before the order keeps its answer for the whole TTL, all others for the short one.
+    left_s = max(TTL_S - took_s, SHORT_TTL_S)
+    _expect_moved(report, "drain", await _await_all(diary, left_s + SLACK_S), diary)
+    if diary.complete:
+        moved_s = max(diary.arrived_s.values())
+        caches_s = max(0.0, moved_s - began_s - took_s)
+        report.mark(f"the last client has moved: {diary.last}", moved_s)
+        report.measure(Passage("drain", LEAD_S, max(0.0, took_s - LEAD_S), caches_s, "lead"))
+    await asyncio.sleep(QUIET_S)
+    expect_none(report, "drain: no request is lost", diary.lost)
 
 
-def open_diary(stage: Stage, expected: dict[str, str]) -> Diary:
-    """A new act: visits go into a diary of its own from now on."""
-    diary = Diary(expected)
+async def act_resumed(stage: Stage, report: Report, region: Region) -> None:
+    """The drain is taken back: the clients come home, and nothing is lost."""
+    diary = open_diary(stage, find_homes(stage))
+    await Switchboard(stage).undrain(region.name, WHY)
+    began_s = report.mark(f"the drain of {region.name} is taken back")
+    moved = await _await_all(diary, TTL_S + SLACK_S)
+    _expect_moved(report, "undrain", moved, diary)
+    if moved:
+        last_s = max(diary.arrived_s.values())
+        report.mark(f"the last client has moved: {diary.last}", last_s)
+        report.measure(Passage("undrain", 0.0, 0.0, last_s - began_s, "order"))
+    await asyncio.sleep(QUIET_S)
+    expect_none(report, "undrain: no request is lost", diary.lost)
 
-    def observe(visit: Visit) -> None:
-        diary.observe(Note(visit.at_s, visit.city, visit.region, visit.failure))
 
-    stage.observers[1:] = [observe]
-    return diary
+async def _await_all(diary: Diary, at_most_s: float) -> bool:
+    return await wait_until(lambda: diary.complete, at_most_s)
 
 
-async def look(stage: Stage) -> list[Sample]:
-    """The server's metrics now."""
-    return await read_samples(stage.session, stage.world.control_url)
+def _expect_moved(report: Report, act: str, moved: bool, diary: Diary) -> None:
+    report.expect(f"{act}: the last client moves as soon as the caches are empty", moved)
+    expect_places(report, f"{act}: every client goes where it should and stays", diary)

@@ -77,6 +77,9 @@ def compose_greeting(stage: Stage) -> list[str]:
         f"  {dig} -b 127.2.0.1             # an American",
         f"  {gslb} explain {NAME} A --from 81.2.69.160 -c {config}",
         f"  {gslb} ask api.gslb.example.com A --from 127.2.2.0/24 --repeat 20 -c {config}",
+        f"  {gslb} drain fra --lead 10s --why 'a test' -c {config}",
+        f"  {gslb} override fra clear --why 'it is over' -c {config}",
+        f"  {gslb} health -c {config}",
         f"  {gslb} check -c {config}",
         f"  kill -HUP {stage.server.pid}     # after a change of {stage.config}",
         "",
@@ -88,6 +91,7 @@ def compose_greeting(stage: Stage) -> list[str]:
             f"break {region.name}: curl -sX POST {url}/break",
             f" heal {region.name}: curl -sX POST {url}/heal",
             f" slow {region.name}: curl -sX POST '{url}/slow?ms=300'",
+            f"  err {region.name}: curl -sX POST '{url}/errors?every=3'",
             f" kill {region.name}: kill -9 {pid}",
         ]
     return [*lines, ""]
@@ -117,6 +121,10 @@ def describe(condition: Condition | None) -> str:
         return "gone"
     if condition.broken:
         return "broken"
+    if condition.garbled:
+        return "garbled"
+    if condition.errors_every:
+        return f"errs 1 in {condition.errors_every}"
     return f"slow {condition.slow_ms} ms" if condition.slow_ms else "healthy"
 
 
@@ -145,7 +153,7 @@ async def toggle(stage: Stage, region: Region, screen: Screen) -> None:
             screen.say(f"{region.name} is started again")
         except LabError as error:
             screen.say(str(error))
-    elif condition.broken or condition.slow_ms:
+    elif describe(condition) != "healthy":
         screen.say(f"{region.name} is healed")
         await stage.order(region, "heal")
     else:

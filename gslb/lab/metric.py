@@ -93,3 +93,13 @@ def find_generation(samples: list[Sample]) -> float | None:
     """The generation of the World that answers; None: it did not say."""
     values = [s.value for s in samples if s.name == "gslb_world_generation"]
     return values[0] if values else None
+
+
+def find_value(samples: list[Sample], name: str) -> float | None:
+    """The value of a metric without labels; None: there is none."""
+    return next((s.value for s in samples if s.name == name and not s.labels), None)
+
+
+def sum_values(samples: list[Sample], name: str) -> float:
+    """The sum of a metric over all its labels."""
+    return sum(s.value for s in samples if s.name == name)

@@ -1,6 +1,7 @@
 """The acts in which a name server fails, in containers: paused, misled, killed.
 
-Knows: what each act does to ns1, and that clients must not notice. Refuses to know: regions.
+Knows: what each act does to ns1, and that clients must not notice. Refuses to know: what may be
+wrong with a region meanwhile: that is told which ones take nobody.
 Invariant: a kill reaches a process of the container that is meant, or none.
 """
 
@@ -20,8 +21,9 @@ from gslb.lab.engine import Container
 from gslb.lab.metric import count_queries, count_reloads, find_generation
 from gslb.lab.report import Report
 from gslb.lab.scene import Scene
-from gslb.lab.site import SERVERS, homes, page_address, subnet
+from gslb.lab.site import SERVERS, page_address, places, refuge, subnet
 from gslb.lab.stub import NoAnswer, Patience, Question, ask
+from gslb.lab.vigil import Vigil, keep_vigil
 from gslb.lab.world import NAME, REGIONS, LabError
 
 BROKEN_ZONE: Final = Path("zones") / "broken-by-the-drill.zone"
@@ -34,6 +36,8 @@ $ORIGIN broken.example.
 """
 PAUSES_TTL: Final = 3  # every cache asks anew so often while a server is silent
 BACK_MAX_S: Final = 2.0
+BACK_GIVE_UP_S: Final = 10.0
+ON_ITS_WAY_S: Final = 0.1
 RELOAD_MAX_S: Final = 15.0  # a child process loads everything; two cores may have other work
 AFTERMATH_S: Final = 3.0
 SILENCE: Final = Patience(tries=3, timeout_s=0.3)
@@ -47,7 +51,7 @@ async def act_paused(scene: Scene) -> None:
     """A server is frozen: its address is there and silent, the other one answers for both."""
     report, act = scene.report, "paused"
     container = scene.containers[MISHAP.name]
-    diary = await scene.watch.open_diary(homes())
+    diary = await scene.watch.open_diary(places())
     before = count_queries(await scene.watch.read_samples(OTHER))
     await scene.engine.pause(container)
     began_s = report.mark(f"{MISHAP.name} is paused for {PAUSES_TTL} TTLs")
@@ -105,7 +109,7 @@ async def act_misled(scene: Scene, world: Path) -> None:
     """A reload with a broken zone file is refused and answers go on; without it, it is taken."""
     report, act = scene.report, "broken reload"
     path = world / BROKEN_ZONE
-    diary = await scene.watch.open_diary(homes())
+    diary = await scene.watch.open_diary(places())
     before = await scene.watch.read_samples(MISHAP)
     try:
         write_broken_zone(path)
@@ -152,24 +156,60 @@ def write_broken_zone(path: Path) -> None:
         raise LabError(f"cannot write {path}: {error.strerror}") from error
 
 
-async def act_killed(scene: Scene) -> None:
-    """A server's process is killed; it is started again by its policy, and nobody notices."""
+async def act_killed(scene: Scene, down: str) -> None:
+    """A server's process is killed while a region is down: it remembers that, and is back at once.
+
+    It is asked every 20 ms from the kill on: not one answer may send anybody to the dead region.
+    """
     report, act = scene.report, "killed"
-    diary = await scene.watch.open_diary(homes())
+    diary = await scene.watch.open_diary(places({down}))
     victim = await scene.engine.inspect(scene.containers[MISHAP.name].id)
     if victim is None:
         raise LabError(f"{MISHAP.name} has been removed")
-    began_s = report.mark(f"{MISHAP.name} is killed (kill -9 {victim.pid})")
-    if await kill(victim):
-        comeback = await await_back(scene, began_s)
-    else:
-        comeback = Comeback(f"process {victim.pid} has not ended")
+    async with keep_vigil(MISHAP.dns, down) as vigil:
+        began_s = report.mark(
+            f"{MISHAP.name} is killed (kill -9 {victim.pid}) while {down} is down"
+        )
+        if await kill(victim):
+            comeback = await see_back(report, vigil, began_s)
+        else:
+            comeback = Comeback(f"process {victim.pid} has not ended")
+        await asyncio.sleep(max(AFTERMATH_S, scene.ttl_s + 1))
     expect_back(report, act, comeback)
-    await asyncio.sleep(max(AFTERMATH_S, scene.ttl_s + 1))
+    expect_memory(report, act, vigil, down)
     now = await scene.engine.inspect(victim.id)
     restarts = 0 if now is None else now.restarts - victim.restarts
     report.expect(f"{act}: its policy has started it again, once", restarts == 1, f"{restarts}")
     await scene.expect_quiet(act, diary, began_s)
+
+
+async def see_back(report: Report, vigil: Vigil, since_s: float) -> Comeback:
+    """How soon after the kill there were answers in both families; whether they are right is
+    another matter (`expect_memory`)."""
+    # What was on its way when the process ended is no answer of the next one.
+    new_s = report.clock() + ON_ITS_WAY_S
+    await wait_until(lambda: vigil.first_s(new_s) is not None, BACK_GIVE_UP_S)
+    first_s = vigil.first_s(new_s)
+    if first_s is None:
+        return Comeback(f"no answer in {BACK_GIVE_UP_S:.0f} s")
+    return Comeback("", report.mark(f"{MISHAP.name} answers", first_s) - since_s)
+
+
+def expect_memory(report: Report, act: str, vigil: Vigil, down: str) -> None:
+    """No answer, before the kill or after it, knew less than that the region is down."""
+    asked = f"{len(vigil.answers)} answers to {vigil.asked} questions"
+    for what, wrong in (
+        (f"{MISHAP.name} never sends anybody to {down}", vigil.find_sent_to({down})),
+        (
+            f"{MISHAP.name} sends everybody of {down} to {refuge(down, {down})}",
+            vigil.find_other_than(refuge(down, {down})),
+        ),
+    ):
+        detail = asked
+        if wrong:
+            told = ", ".join(wrong[0].addresses) or "nothing"
+            detail = f"{len(wrong)} of {asked}; the first: {told}"
+        report.expect(f"{act}: {what}", not wrong and vigil.answers != [], detail)
 
 
 async def kill(container: Container) -> bool:

@@ -37,19 +37,47 @@ class Passage:
 
     `verdict_s`: from the event to the prober's verdict; `publish_s`: to the first new
     answer; `caches_s`: to the last client, whose resolver had to forget the old one first.
+    `first`: what the first part is, where no verdict was waited for.
     """
 
     what: str
     verdict_s: float
     publish_s: float
     caches_s: float
+    first: str = "verdict"
 
     def __str__(self) -> str:
         total_s = self.verdict_s + self.publish_s + self.caches_s
         return (
-            f"{self.what} takes: verdict {self.verdict_s:.2f} s + publish {self.publish_s:.2f} s"
-            f" + TTL {self.caches_s:.2f} s = {total_s:.2f} s"
+            f"{self.what} takes: {self.first} {self.verdict_s:.2f} s"
+            f" + publish {self.publish_s:.2f} s + TTL {self.caches_s:.2f} s = {total_s:.2f} s"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures side by side: a title, what the columns are, and the rows, as they are printed."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def lines(self) -> list[str]:
+        """The title, the columns and the rows; columns as wide as what stands in them."""
+        whole = [self.columns, *self.rows]
+        widths = [max(len(row[at]) for row in whole) for at in range(len(self.columns))]
+        return [
+            self.title,
+            *(
+                "  ".join(
+                    [
+                        f"  {row[0]:<{widths[0]}}",
+                        *(f"{c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True)),
+                    ]
+                )
+                for row in whole
+            ),
+        ]
 
 
 @dataclass(slots=True)
@@ -62,6 +90,7 @@ class Report:
     began_s: float
     moments: list[Moment] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
     expectations: list[Expectation] = field(default_factory=list)
 
     @property
@@ -80,6 +109,10 @@ class Report:
         """Notes how long a change took."""
         self.passages.append(passage)
 
+    def tabulate(self, table: Table) -> None:
+        """Notes figures side by side."""
+        self.tables.append(table)
+
     def expect(self, what: str, passed: bool, detail: str = "") -> None:
         """Notes an expectation and whether it held."""
         self.expectations.append(Expectation(what, passed, detail))
@@ -88,6 +121,9 @@ class Report:
         """Prints sums and expectations, or all of it as one JSON object."""
         for passage in self.passages:
             self.screen.say(str(passage))
+        for table in self.tables:
+            for line in table.lines():
+                self.screen.say(line)
         for expectation in self.expectations:
             word = "PASS" if expectation.passed else "FAIL"
             detail = f" ({expectation.detail})" if expectation.detail else ""
@@ -100,6 +136,7 @@ class Report:
                 "passed": self.passed,
                 "timeline": [asdict(moment) for moment in self.moments],
                 "passages": [asdict(passage) for passage in self.passages],
+                "tables": [asdict(table) for table in self.tables],
                 "expectations": [asdict(expectation) for expectation in self.expectations],
             }
         )

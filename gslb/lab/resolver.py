@@ -19,12 +19,20 @@ SOURCE_LENGTH: Final = 24
 
 
 class Resolver:
-    """One resolver; `clock` gives seconds that never go back. Close it with `close`."""
+    """One resolver; `clock` gives seconds that never go back. Close it with `close`.
+
+    `hold_s`: it keeps every answer for so long at least, whatever its TTL, as some do.
+    """
 
     def __init__(
-        self, server: NameServer, clock: Callable[[], float], patience: Patience | None = None
+        self,
+        server: NameServer,
+        clock: Callable[[], float],
+        patience: Patience | None = None,
+        hold_s: int = 0,
     ) -> None:
         self._server: Final = server
+        self._hold_s: Final = hold_s
         self._patience: Final = patience
         self._cache: Final = Cache(clock)
         self._asking: Final[dict[tuple[str, IPv4Network], asyncio.Task[Reply]]] = {}
@@ -49,8 +57,13 @@ class Resolver:
 
     async def _fill(self, name: str, subnet: IPv4Network) -> Reply:
         reply = await self.ask(name, subnet)
-        self._cache.keep(name, subnet, reply.scope, reply.addresses, reply.ttl_s)
+        self.keep(name, subnet, reply)
         return reply
+
+    def keep(self, name: str, subnet: IPv4Network, reply: Reply, age_s: float = 0.0) -> None:
+        """Remembers an answer as if it had come `age_s` seconds ago."""
+        ttl_s = max(reply.ttl_s, self._hold_s)
+        self._cache.keep(name, subnet, reply.scope, reply.addresses, ttl_s - age_s)
 
     async def ask(self, name: str, subnet: IPv4Network) -> Reply:
         """Asks the server past the cache. Raises NoAnswer."""

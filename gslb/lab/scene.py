@@ -47,6 +47,7 @@ class Scene:
     containers: dict[str, Container]
     networks: dict[str, str]
     ttl_s: int
+    quiet_s: float = QUIET_S
 
     def limits(self, to: str) -> Limits:
         """How long a change may take."""
@@ -67,7 +68,7 @@ class Scene:
         await pursuit.prepare()
         began_s = self.report.mark(what)
         await pursuit.run(event)
-        await asyncio.sleep(QUIET_S)
+        await asyncio.sleep(self.quiet_s)
         await self.expect_whole(change.act, diary)
         expect_passage(self.report, change.act, began_s, pursuit.slowest, diary, limits)
         return diary
@@ -78,7 +79,7 @@ class Scene:
         self.report.expect(f"{act}: every visit was seen", not gaps, gaps or f"{len(diary.notes)}")
 
     async def expect_quiet(self, act: str, diary: Diary, began_s: float) -> None:
-        """Everybody's visits went on since `began_s`, where they should, and none was lost."""
+        """Everybody's visits went on since `began_s`, where they belong, and none was lost."""
         await self.expect_whole(act, diary)
         least = int(SEEN_RATE * (self.report.clock() - began_s))
         counts = Counter(note.who for note in diary.notes if note.at_s >= began_s)
@@ -88,7 +89,7 @@ class Scene:
             counts[who] >= least,
             f"{counts[who]} visits of {who}, the fewest; at least {least}",
         )
-        expect_places(self.report, f"{act}: every client is at its own region", diary)
+        expect_places(self.report, f"{act}: every client is where it belongs", diary)
         expect_none(self.report, f"{act}: no request is lost", diary.lost)
 
 

@@ -7,13 +7,14 @@ test compares them.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final
 
 from gslb.lab.city import City, rank
 from gslb.lab.stub import AAAA, A, NameServer
-from gslb.lab.world import REGIONS, Region
+from gslb.lab.world import REGIONS
 
 ZONE: Final = "gslb.example.com"
 CORE: Final = 53  # the network that everybody but the regions' applications is in
@@ -113,19 +114,21 @@ def page_address(region: str, rrtype: int) -> str:
 
 def region_at(address: str) -> str:
     """Whose page is at an address; "" if nobody's: nobody may be sent there."""
-    whose = {
-        page_address(one, rrtype): one for one in (*homes().values(), SORRY) for rrtype in (A, AAAA)
-    }
+    names = (*(one.name for one in REGIONS), SORRY)
+    whose = {page_address(name, rrtype): name for name in names for rrtype in (A, AAAA)}
     return whose.get(address, "")
 
 
-def next_nearest(region: str, among: tuple[Region, ...] = REGIONS) -> str:
-    """Where a region's clients go without it."""
-    here = next(one for one in among if one.name == region)
-    others = tuple(one for one in among if one is not here)
-    return rank(City(region, subnet(region), here.at), others)[0]
+def refuge(region: str, without: Collection[str] = ()) -> str:
+    """Where a region's clients go while these regions take nobody: home, if that is none of them.
+
+    The last resort (`SORRY`) without any region.
+    """
+    here = next(one for one in REGIONS if one.name == region)
+    others = tuple(one for one in REGIONS if one.name not in without)
+    return rank(City(region, subnet(region), here.at), others)[0] if others else SORRY
 
 
-def homes() -> dict[str, str]:
-    """Where each track belongs while all is well."""
-    return {name: dweller.region for dweller in DWELLERS for name in dweller.tracks}
+def places(without: Collection[str] = (), dwellers: Iterable[Dweller] = DWELLERS) -> dict[str, str]:
+    """Where each track belongs while these regions take nobody; all at home while all is well."""
+    return {name: refuge(one.region, without) for one in dwellers for name in one.tracks}

@@ -11,8 +11,9 @@ import json
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -20,6 +21,7 @@ from typing import Final
 from gslb.errors import GslbError
 
 FILES: Final = Path(__file__).parent / "files"
+ZONE_FILE: Final = Path("zones", "gslb.example.com.zone")
 GEODATA: Final = ("lab.mmdb", "lab-asn.mmdb", "lab.csv")
 
 # The name whose failover is watched, and its TTL; a test holds them against the zone file.
@@ -54,12 +56,38 @@ REGIONS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Scenery:
+    """What a drill has otherwise than the live lab: its gslb.yaml, and more records in the zone.
+
+    `config` is a file of FILES, `ttls` other TTLs: label → TTL of a name that policy `web` steers,
+    as `www` does. `name` is what clients ask for, and `ttl_s` its TTL. `dual`: regions are probed
+    on IPv6 too, where there is any.
+    """
+
+    config: str = "gslb.yaml"
+    ttls: Mapping[str, int] = field(default_factory=dict)
+    name: str = NAME
+    ttl_s: int = TTL_S
+    dual: bool = True
+    values: Mapping[str, str] = field(default_factory=dict)  # more of what `config` leaves open
+
+    @property
+    def records(self) -> str:
+        """The lines that the zone has besides."""
+        return "".join(f"{label} {ttl_s} STEER web\n" for label, ttl_s in self.ttls.items())
+
+
+STANDARD: Final = Scenery()
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Where everything listens. `ipv6` False: this machine has no ::1."""
 
     server_port: int = 5300
     control_port: int = 8053
     page_port: int = 8080
+    witness_port: int = 8090
     regions: tuple[Region, ...] = REGIONS
     ipv6: bool = True
 
@@ -73,7 +101,7 @@ class World:
         return f"http://{address}:{self.page_port}"
 
 
-def compose(world: World) -> str:
+def compose(world: World, scenery: Scenery = STANDARD) -> str:
     """The text of gslb.yaml."""
     listen = ["127.0.0.1", "[::1]"] if world.ipv6 else ["127.0.0.1"]
     values = {
@@ -81,16 +109,17 @@ def compose(world: World) -> str:
         "control": f"127.0.0.1:{world.control_port}",
         "allow": '127.0.0.0/8, "::1/128"' if world.ipv6 else "127.0.0.0/8",
         "page": str(world.page_port),
+        "witness": f"tcp://127.0.0.1:{world.witness_port}",
         "sorry": 'ipv4: 192.0.2.250, ipv6: "2001:db8::250"' if world.ipv6 else "ipv4: 192.0.2.250",
     }
     for region in world.regions:
         pair = f'ipv4: {region.address}, ipv6: "::1"' if world.ipv6 else f"ipv4: {region.address}"
         values[region.name] = f"{pair}, check_port: {region.port}"
-    template = Template((FILES / "gslb.yaml").read_text(encoding="utf-8"))
-    return template.substitute(values)
+    template = Template((FILES / scenery.config).read_text(encoding="utf-8"))
+    return template.substitute(values, **scenery.values)
 
 
-def write(world: World, folder: Path) -> Path:
+def write(world: World, folder: Path, scenery: Scenery = STANDARD) -> Path:
     """Writes gslb.yaml, zones/ and geodata/ into a folder; returns the path of gslb.yaml.
 
     Raises LabError if the folder is not empty, or cannot be written.
@@ -103,7 +132,10 @@ def write(world: World, folder: Path) -> Path:
         for name in GEODATA:
             shutil.copyfile(FILES / "geodata" / name, folder / "geodata" / name)
         shutil.copytree(FILES / "zones", folder / "zones")
-        path.write_text(compose(world), encoding="utf-8")
+        if scenery.ttls:
+            with (folder / ZONE_FILE).open("a", encoding="utf-8") as zone:
+                zone.write(scenery.records)
+        path.write_text(compose(world, scenery), encoding="utf-8")
     except OSError as error:
         raise LabError(f"cannot write the lab's world: {error}") from error
     return path
@@ -114,18 +146,23 @@ def make_folder(asked: str | None) -> Path:
     return Path(asked).absolute() if asked else Path(tempfile.mkdtemp(prefix="gslb-lab-"))
 
 
-def claim(say: Callable[[str], None]) -> World:
+@contextmanager
+def claim(say: Callable[[str], None]) -> Iterator[World]:
     """The world on free ports, the default ones where they are free; says which are not.
 
+    No other lab takes them until the end, whether or not something listens there just then.
     Raises LabError where this machine cannot give each region its own loopback address.
     """
+    with ExitStack() as held:
+        yield _claim(say, held)
+
+
+def _claim(say: Callable[[str], None], held: ExitStack) -> World:
     ipv6 = _free("::1", 0, socket.SOCK_STREAM)
     both = ("127.0.0.1", "::1") if ipv6 else ("127.0.0.1",)
-    taken: set[int] = set()
 
     def take(what: str, hosts: tuple[str, ...], wanted: int, *, udp: bool = False) -> int:
-        port = _find_port(hosts, wanted, taken, udp=udp)
-        taken.add(port)
+        port = _find_port(hosts, wanted, held, udp=udp)
         if port != wanted:
             say(f"port {wanted} is in use: {what} takes {port}")
         return port
@@ -141,6 +178,7 @@ def claim(say: Callable[[str], None]) -> World:
         server_port=take("the server", both, 5300, udp=True),
         control_port=take("the control address", ("127.0.0.1",), 8053),
         page_port=take("the regions' page", page_hosts, 8080),
+        witness_port=take("the witness", ("127.0.0.1",), 8090),
         regions=tuple(
             Region(
                 region.name,
@@ -154,12 +192,29 @@ def claim(say: Callable[[str], None]) -> World:
     )
 
 
-def _find_port(hosts: tuple[str, ...], wanted: int, taken: set[int], *, udp: bool) -> int:
+def _find_port(hosts: tuple[str, ...], wanted: int, held: ExitStack, *, udp: bool) -> int:
     kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM) if udp else (socket.SOCK_STREAM,)
     for port in range(wanted, wanted + PORTS_TRIED):
-        if port not in taken and all(_free(host, port, kind) for host in hosts for kind in kinds):
-            return port
+        if all(_free(host, port, kind) for host in hosts for kind in kinds):
+            sign = _reserve(port)
+            if sign is not None:
+                held.enter_context(sign)
+                return port
     raise LabError(f"no free port from {wanted} to {wanted + PORTS_TRIED - 1}")
+
+
+def _reserve(port: int) -> socket.socket | None:
+    """A sign to other labs that a port is ours; None if another has put up its own.
+
+    An abstract socket (unix(7)): there can be one of a name, and it is gone when we are.
+    """
+    sign = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sign.bind(f"\0gslb-lab-{port}")
+    except OSError:
+        sign.close()
+        return None
+    return sign
 
 
 def _free(host: str, port: int, kind: socket.SocketKind) -> bool:

@@ -37,6 +37,8 @@ UNCAPPED: Final = frozenset(
         "geo_update",
         "geo_refused",
         "problem",
+        "override",
+        "expiry",
     ]
 )
 LEFT_OUT: Final = "left_out"
@@ -51,6 +53,8 @@ _log: Final = logging.getLogger("gslb")
 
 # How many events of each kind there were, those that no line was left for included.
 counts: Final[Counter[str]] = Counter()
+# Who else hears of every event, with its fields: what keeps them (app/chronicle.py).
+listeners: Final[list[Callable[[str, Mapping[str, object]], None]]] = []
 # How often the limits were reached that no object counts, as metrics.from_counts takes it: of log
 # lines here, of zones where their problems are told.
 caps: Final[Counter[tuple[str, ...]]] = Counter()
@@ -59,6 +63,8 @@ caps: Final[Counter[tuple[str, ...]]] = Counter()
 def event(kind: str, /, *, level: int = INFO, **fields: object) -> None:
     """Log one line. `kind` is a constant; what varies goes into the fields."""
     counts[kind] += 1
+    for listener in listeners:
+        listener(kind, fields)
     _log.log(level, kind, extra={_EVENT: kind, _FIELDS: fields})
 
 

@@ -59,6 +59,7 @@ CAPS: Final = (
     "probe_concurrency",
 )
 RRL_ACTIONS: Final = ("dropped", "slipped", "badcookie", "logged", "exempt")
+FORCED: Final = ("up", "down", "drain")
 COOKIE_RESULTS: Final = ("client", "valid", "renewed", "invalid", "malformed")
 
 
@@ -80,11 +81,32 @@ TABLE: Final[Mapping[str, Metric]] = {
         "counter", "Answers with nothing available, by the rule that made them.", ("policy", "rule")
     ),
     "endpoint_up": Metric("gauge", "1 unless the probes call it down.", ("pool", "endpoint")),
+    "endpoint_forced": Metric(
+        "gauge", "1 if an override decides about it, not the probes.", ("pool", "endpoint")
+    ),
+    "overrides": Metric("gauge", "Overrides there are.", ("state",), FORCED),
+    "override_set_timestamp_seconds": Metric(
+        "gauge",
+        "When an override was set, in Unix time; ends: whether it does by itself.",
+        ("kind", "object", "state", "ends"),
+    ),
+    "prober_blind": Metric("gauge", "1 while no probe can tell anything: verdicts stay."),
     "probes": Metric("counter", "Probes that ended.", ("check", "result")),
     "probe_seconds": Metric("histogram", "How long probes took.", ("check",)),
     "probe_lateness_seconds": Metric("histogram", "How far behind schedule probes began."),
     "transitions": Metric("counter", "Changes of an endpoint's state.", ("pool", "to")),
     "pool_available": Metric("gauge", "1 if the pool can be handed out.", ("pool",)),
+    "pool_share_ratio": Metric(
+        "gauge", "Share of answers for which a pool is available by its load.", ("pool",)
+    ),
+    "datacenter_load_ratio": Metric(
+        "gauge", "The highest load that is known of a pool there; 1 is full.", ("datacenter",)
+    ),
+    "certificate_expiry_timestamp_seconds": Metric(
+        "gauge", "When the first certificate expires that a check meets.", ("check",)
+    ),
+    "state_writable": Metric("gauge", "0 while nothing can be kept for after a restart."),
+    "state_dropped": Metric("counter", "Events lost because too many waited to be kept."),
     "world_generation": Metric("gauge", "The generation of the World that answers."),
     "reload": Metric("counter", "Reloads of the configuration.", ("result",)),
     "events": Metric("counter", "Events, by kind, as the log tells them.", ("kind",)),

@@ -1,8 +1,8 @@
-"""The one place where the prober connects.
+"""The one place where the prober opens sockets.
 
 Knows: that an address is checked against what may be probed before every connection, and
-is connected to literally. Refuses to know: DNS, what is spoken. Invariant: no probe opens a
-socket but through `connect`, and one that is not returned is closed.
+is connected to literally. Refuses to know: names, what is spoken. Invariant: no probe opens a
+socket but through `connect` and `connect_datagram`, and one that is not returned is closed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gslb.core.probing import refusal
-from gslb.probe.reason import ProbeError, failure
+from gslb.probe.reason import UnfitError, failure
 from gslb.probe.tls import Contexts
 
 # Pure, and asked before every connection: parsing the address costs a tenth of a probe.
@@ -39,13 +39,17 @@ class Means:
     clock: Callable[[], float]
 
 
-async def connect(address: str, port: int, means: Means) -> socket.socket:
-    """A connected non-blocking socket. Raises ProbeError, or OSError if it is our own fault."""
+def admit(address: str, means: Means) -> None:
+    """Pass if this address may be probed (health.md, What may be probed). Raises UnfitError."""
     refused = _refusal(address, means.allow)
     if refused is not None:
-        raise ProbeError(f"not probed: {refused}")
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    connection = socket.socket(family, socket.SOCK_STREAM)
+        raise UnfitError(f"not probed: {refused}")
+
+
+async def connect(address: str, port: int, means: Means) -> socket.socket:
+    """A connected non-blocking socket. Raises ProbeError, or OSError if it is our own fault."""
+    admit(address, means)
+    connection = socket.socket(_family_of(address), socket.SOCK_STREAM)
     try:
         connection.setblocking(False)
         await asyncio.get_running_loop().sock_connect(connection, (address, port))
@@ -56,6 +60,26 @@ async def connect(address: str, port: int, means: Means) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def connect_datagram(address: str, port: int, means: Means, protocol: int = 0) -> socket.socket:
+    """A non-blocking datagram socket that hears this address only; `protocol` 0 is UDP.
+
+    Sends nothing. Raises ProbeError, or OSError if it is our own fault.
+    """
+    admit(address, means)
+    connection = socket.socket(_family_of(address), socket.SOCK_DGRAM, protocol)
+    try:
+        connection.setblocking(False)
+        connection.connect((address, port))
+    except OSError as error:
+        connection.close()
+        raise failure(error) from error
+    return connection
+
+
+def _family_of(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 async def converse(

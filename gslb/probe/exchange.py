@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 import h11
 
-from gslb.probe.reason import ProbeError, failure
+from gslb.probe.reason import ProbeError, UnfitError, failure
 
 _READ_SIZE = 4096  # h11 needs some 10 us an event, and 4 KiB may hold 700 one-octet chunks
 _MAX_INTERIM = 8
+_MAX_PIECES = 8192  # of a body: 80 ms of work; more where more octets are wanted
+_LEAST_PIECE = 16  # octets of one, on the average
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +32,31 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """`location` is the header's text or None, `body` empty unless it was wanted."""
+    """`location` is the header's text or None, `body` empty unless it was wanted.
+
+    `header` is the text of the header that was wanted, None if it is not there.
+    """
 
     status: int
     location: str | None
     body: bytes
     first_byte_at: float
+    header: str | None = None
 
 
 class Exchange(asyncio.BufferedProtocol):
     """Sends the request as soon as it is connected; `reply` is done when enough was read.
 
-    `body_limit(status)` says how many octets of body are wanted, 0 for none. Raises
-    ProbeError if the request cannot be written.
+    `body_limit(status)` says how many octets of body are wanted, 0 for none; `header` names one
+    more header that is. Raises UnfitError if the request cannot be written.
     """
 
     def __init__(
-        self, ask: Ask, body_limit: Callable[[int], int], clock: Callable[[], float]
+        self,
+        ask: Ask,
+        body_limit: Callable[[int], int],
+        clock: Callable[[], float],
+        header: str | None = None,
     ) -> None:
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._http = h11.Connection(h11.CLIENT)
@@ -54,14 +64,16 @@ class Exchange(asyncio.BufferedProtocol):
             request = h11.Request(method=ask.method, target=ask.path, headers=list(ask.headers))
             self._octets = self._http.send(request) + self._http.send(h11.EndOfMessage())
         except (h11.LocalProtocolError, UnicodeEncodeError) as error:
-            raise ProbeError("the request is not valid HTTP") from error
+            raise UnfitError("the request is not valid HTTP") from error
         self._body_limit = body_limit
         self._clock = clock
         self._buffer = bytearray(_READ_SIZE)
         self._first_byte_at: float | None = None
-        self._interim = 0
+        self._interim = self._pieces = 0
         self._status = 0
         self._location: str | None = None
+        self._header_name = None if header is None else header.lower().encode()
+        self._header: str | None = None
         self._wanted = 0
         self._body = bytearray()
 
@@ -70,9 +82,10 @@ class Exchange(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.WriteTransport)
         transport.write(self._octets)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        """Called by the loop."""
-        return self._buffer
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Called by the loop. A view: under TLS asyncio reads on into a slice of it, and that of a
+        bytearray would be a copy."""
+        return memoryview(self._buffer)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Called by the loop."""
@@ -115,7 +128,10 @@ class Exchange(asyncio.BufferedProtocol):
                     self._begin(event)
                 case h11.Data():
                     self._body += event.data
-                    if len(self._body) >= self._wanted:
+                    self._pieces += 1
+                    if self._pieces > max(_MAX_PIECES, self._wanted // _LEAST_PIECE):
+                        self._fail(ProbeError("the body comes in too many pieces"))
+                    elif len(self._body) >= self._wanted:
                         self._finish()
                 case h11.EndOfMessage():
                     self._finish()
@@ -125,10 +141,11 @@ class Exchange(asyncio.BufferedProtocol):
 
     def _begin(self, response: h11.Response) -> None:
         self._status = response.status_code
-        self._location = next(
-            (value.decode("latin-1") for name, value in response.headers if name == b"location"),
-            None,
-        )
+        for name, value in reversed(response.headers):  # the first of a name counts
+            if name == b"location":
+                self._location = value.decode("latin-1")
+            if name == self._header_name:
+                self._header = value.decode("latin-1")
         self._wanted = self._body_limit(self._status)
         if not self._wanted:
             self._finish()
@@ -136,7 +153,9 @@ class Exchange(asyncio.BufferedProtocol):
     def _finish(self) -> None:
         assert self._first_byte_at is not None
         body = bytes(self._body[: self._wanted])
-        self.reply.set_result(Reply(self._status, self._location, body, self._first_byte_at))
+        self.reply.set_result(
+            Reply(self._status, self._location, body, self._first_byte_at, self._header)
+        )
 
     def _fail(self, error: Exception) -> None:
         self.reply.set_exception(error)

@@ -8,19 +8,18 @@ is a real one; every connection goes through `connect` and is checked there.
 
 from __future__ import annotations
 
-import asyncio
-import re
-import ssl
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from gslb.core.check import Check, Target
-from gslb.probe.connection import Means, Secrecy, connect, converse
+from gslb.probe.certificate import host_in, note_expiry, secrecy_of, tell_expiry
+from gslb.probe.connection import Means, connect, converse
 from gslb.probe.exchange import Ask, Exchange, Reply
-from gslb.probe.reason import ExpiredError, ProbeError, ago
-from gslb.probe.tls import Trust
+from gslb.probe.expression import TooLongError, is_in
+from gslb.probe.finding import Finding
+from gslb.probe.load import is_pointer, load_in
+from gslb.probe.reason import ExpiredError, ProbeError, UnfitError
 
 MAX_REDIRECTS = 3
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -39,7 +38,7 @@ class Page:
     @property
     def host(self) -> str:
         """The authority without its port and brackets, lowercase: for SNI and certificates."""
-        return urlsplit(f"//{self.authority}").hostname or ""
+        return host_in(self.authority)
 
     @property
     def url(self) -> str:
@@ -47,23 +46,25 @@ class Page:
         return f"{'https' if self.secure else 'http'}://{self.authority}{self.path}"
 
 
-async def probe(check: Check, target: Target, means: Means) -> float:
-    """Fetch the page and judge it; returns the endpoint's latency in seconds.
+async def probe(check: Check, target: Target, means: Means, finding: Finding) -> None:
+    """Fetch the page and judge it. Raises ProbeError.
 
     The latency is of the first connection: until it was established or, with `latency:
-    first_byte`, until the reply's first octet, TLS included. Raises ProbeError.
+    first_byte`, until the reply's first octet, TLS included. The load is that of a good page.
     """
     page = first_page(check, target)
-    reply, latency_s = await _visit(check, target.address, page, means)
+    reply, latency_s = await _visit(check, target.address, page, means, finding)
     for _ in range(MAX_REDIRECTS):
         if not _leads_on(check, reply):
             break
         page = follow(page, reply)
-        reply, _ = await _visit(check, target.address, page, means)
+        reply, _ = await _visit(check, target.address, page, means, finding)
     if _leads_on(check, reply):
         raise ProbeError(f"more than {MAX_REDIRECTS} redirects")
-    _judge(check, reply)
-    return latency_s
+    await _judge(check, reply)
+    finding.latency_s = latency_s
+    if check.load is not None:
+        finding.load = load_in(check.load, reply.header, reply.body)
 
 
 def first_page(check: Check, target: Target) -> Page:
@@ -99,18 +100,23 @@ def follow(page: Page, reply: Reply) -> Page:
     return Page(secure, there.netloc, port, path, method)
 
 
-async def _visit(check: Check, address: str, page: Page, means: Means) -> tuple[Reply, float]:
+async def _visit(
+    check: Check, address: str, page: Page, means: Means, finding: Finding
+) -> tuple[Reply, float]:
     """One request; the reply, and the latency in seconds that the check wants."""
-    exchange = Exchange(_compose(check, page), _body_limit(check), means.clock)
-    secrecy = await _secrecy(check, page, means) if page.secure else None
+    header = None if check.load is None or is_pointer(check.load) else check.load
+    exchange = Exchange(_compose(check, page), _body_limit(check), means.clock, header)
+    secrecy = await secrecy_of(check, page.host, means) if page.secure else None
     started = means.clock()
     connection = await connect(address, page.port, means)
     connected = means.clock()
     try:
         transport = await converse(connection, exchange, secrecy)
     except ExpiredError as error:
-        raise ProbeError(await _tell_expiry(check, address, page, means)) from error
+        where = (address, page.port)
+        raise await tell_expiry(check, where, page.host, means, finding) from error
     try:
+        note_expiry(transport, finding)
         reply = await exchange.reply
     finally:
         transport.abort()
@@ -134,40 +140,9 @@ def _compose(check: Check, page: Page) -> Ask:
 
 
 def _body_limit(check: Check) -> Callable[[int], int]:
-    asked = check.body is not None or check.body_regex is not None
+    reports = check.load is not None and is_pointer(check.load)
+    asked = check.body is not None or check.body_regex is not None or reports
     return lambda status: check.max_body if asked and _accepts(check, status) else 0
-
-
-async def _secrecy(check: Check, page: Page, means: Means, *, dated: bool = True) -> Secrecy:
-    """`dated` False accepts expired certificates."""
-    if not _is_name(page):
-        raise ProbeError("host is no name that TLS can ask for")
-    context = await means.contexts.of(Trust(check.verify_tls, check.ca_file, dated))
-    return Secrecy(context, page.host)
-
-
-def _is_name(page: Page) -> bool:
-    """What ssl demands of a server's name; asyncio takes an empty one as "do not compare"."""
-    try:
-        name = page.host.encode("idna")
-    except ValueError:
-        return False
-    return bool(name) and not name.startswith(b".")
-
-
-async def _tell_expiry(check: Check, address: str, page: Page, means: Means) -> str:
-    """When the certificate expired, from a second handshake that does not mind."""
-    secrecy = await _secrecy(check, page, means, dated=False)
-    connection = await connect(address, page.port, means)
-    transport = await converse(connection, asyncio.Protocol(), secrecy)
-    try:
-        certificate = transport.get_extra_info("peercert")
-    finally:
-        transport.abort()
-    age_s = time.time() - ssl.cert_time_to_seconds(certificate["notAfter"])
-    if age_s < 0:
-        return "a certificate above the endpoint's own expired"
-    return f"certificate expired {ago(age_s)}"
 
 
 def _leads_on(check: Check, reply: Reply) -> bool:
@@ -179,12 +154,16 @@ def _accepts(check: Check, status: int) -> bool:
     return any(low <= status <= high for low, high in check.status)
 
 
-def _judge(check: Check, reply: Reply) -> None:
+async def _judge(check: Check, reply: Reply) -> None:
     if not _accepts(check, reply.status):
         raise ProbeError(f"status {reply.status}")
     if check.body is not None and check.body.encode() not in reply.body:
         raise ProbeError("body does not contain the text")
-    if check.body_regex is not None:
-        text = reply.body.decode(errors="replace")
-        if re.search(check.body_regex, text) is None:
-            raise ProbeError("body does not match the expression")
+    if check.body_regex is None:
+        return
+    try:
+        matches = await is_in(check.body_regex, reply.body.decode(errors="replace"))
+    except TooLongError as error:
+        raise UnfitError("body_regex takes too long on this body") from error
+    if not matches:
+        raise ProbeError("body does not match the expression")

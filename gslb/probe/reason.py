@@ -23,6 +23,7 @@ _OURS = frozenset(
         errno.ENOMEM,
         errno.EADDRNOTAVAIL,
         errno.EAFNOSUPPORT,
+        errno.EPROTONOSUPPORT,
     )
 )
 _NO_ROUTE = frozenset((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN))
@@ -43,6 +44,10 @@ _CERTIFICATE = {
 
 class ProbeError(GslbError):
     """The endpoint failed its probe; the text is the evidence."""
+
+
+class UnfitError(ProbeError):
+    """The probe cannot be made as it is configured: a failure, also of a check with `invert`."""
 
 
 class ExpiredError(ProbeError):

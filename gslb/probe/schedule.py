@@ -1,11 +1,11 @@
 """When each target is probed next: a heap of times, and nothing else.
 
 Knows: the grid of every target (a fixed phase within its interval, taken from a hash of the
-target, so that probes spread over the interval and a reload moves nothing), jitter, and
-who is due. Refuses to know: the clock (every time is an argument), tasks, sockets.
-Invariant: a target is either waiting, with one due time, or running, from `take` to
-`renew`; so it is never probed twice at once, and an overload makes probes late, oldest
-first, instead of piling them up.
+target, so that probes spread over the interval and a reload moves nothing), jitter,
+who is due, and who goes first all the same. Refuses to know: the clock (every time is an
+argument), tasks, sockets. Invariant: a target is either waiting, with one due time, or running,
+from `take` to `renew`; so it is never probed twice at once, and an overload makes probes late,
+oldest first, instead of piling them up.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from hashlib import blake2b
 from math import floor
 
 from gslb.core.check import Target
+
+_LEFTOVERS = 64  # times that are nobody's any more, beside one for each target
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class Schedule:
         self._beats: dict[Target, _Beat] = {}
         # May hold times that are no longer a target's due: told apart when they come up.
         self._heap: list[tuple[float, Target]] = []
+        self._summoned: dict[Target, None] = {}  # the last one goes first
 
     def add(self, target: Target, interval_s: float, jitter: float, now: float) -> None:
         """Begin a target on its grid; a known one keeps its time unless its rhythm changed."""
@@ -71,6 +74,7 @@ class Schedule:
     def remove(self, target: Target) -> None:
         """Forget a target, waiting or running."""
         self._beats.pop(target, None)
+        self._summoned.pop(target, None)
 
     def hasten(self, target: Target, at: float) -> None:
         """Make a waiting target due at `at` if that is earlier; a running one is left alone."""
@@ -79,17 +83,31 @@ class Schedule:
             beat.off_grid = True
             self._wait(target, beat, at)
 
+    def summon(self, target: Target, at: float) -> None:
+        """As `hasten`, and it goes before all that is late already."""
+        self.hasten(target, at)
+        if self._beats[target].due is not None:
+            self._summoned[target] = None
+
+    def dismiss(self) -> None:
+        """Those who were summoned wait among the others again."""
+        self._summoned.clear()
+
     def take(self, now: float, limit: int) -> list[tuple[Target, float]]:
-        """At most `limit` targets that are due, with their due times, oldest first; now running."""
+        """At most `limit` targets that are due, with their due times; now running.
+
+        Who was summoned comes first, then the oldest.
+        """
         taken: list[tuple[Target, float]] = []
         while len(taken) < limit:
             due = self.next_due()
             if due is None or due > now:
                 break
-            _, target = heapq.heappop(self._heap)
+            target = self._summoned.popitem()[0] if self._summoned else self._heap[0][1]
             beat = self._beats[target]
-            beat.due, beat.started = None, now
-            taken.append((target, due))
+            if beat.due is not None and beat.due <= now:
+                taken.append((target, beat.due))
+                beat.due, beat.started = None, now
         return taken
 
     def renew(self, target: Target, now: float, wait_s: float | None = None) -> None:
@@ -123,4 +141,8 @@ class Schedule:
 
     def _wait(self, target: Target, beat: _Beat, due: float) -> None:
         beat.due = due
-        heapq.heappush(self._heap, (due, target))
+        if len(self._heap) > 2 * len(self._beats) + _LEFTOVERS:
+            self._heap = [(b.due, t) for t, b in self._beats.items() if b.due is not None]
+            heapq.heapify(self._heap)
+        else:
+            heapq.heappush(self._heap, (due, target))

@@ -11,7 +11,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 
-from gslb.probe.reason import ProbeError
+from gslb.probe.reason import UnfitError
 
 # X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h, which Python's ssl does not name.
 _NO_CHECK_TIME = 0x200000
@@ -41,7 +41,7 @@ class Contexts:
         self._made.clear()
 
     async def of(self, trust: Trust) -> ssl.SSLContext:
-        """The context. Raises ProbeError if `ca_file` cannot be used."""
+        """The context. Raises UnfitError if `ca_file` cannot be used."""
         async with self._making:
             context = self._made.get(trust)
             if context is None:
@@ -54,7 +54,7 @@ def _make(trust: Trust) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=trust.ca_file)
     except OSError as error:
-        raise ProbeError("ca_file cannot be read as certificates") from error
+        raise UnfitError("ca_file cannot be read as certificates") from error
     if not trust.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -1,9 +1,10 @@
 """Ready answers of steered names: per policy and treatment, as bytes that fit any name.
 
-Knows: how an Outcome becomes octets, and when what was remembered is stale. Refuses to
-know: packets, zones, sockets. Invariant: the octets name their owner by a pointer to the
-question, so one Ready serves every name with the same policy, TTL and family, and a verdict
-throws away only what had read the pool it touched.
+Knows: how an Outcome becomes octets, when what was remembered is stale, and what is drawn
+before an answer while pools shed load. Refuses to know: packets, zones, sockets. Invariant:
+the octets name their owner by a pointer to the question, so one Ready serves every name with
+the same policy, TTL and family, and a verdict throws away only what had read the pool it
+touched. Where no pool sheds, nothing is paid for shedding.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from typing import Final
 
 from gslb.core.decide import Outcome, Rule, answer_ttl, evaluate
 from gslb.core.draw import Picks, draw, variants
-from gslb.core.health import Health
-from gslb.core.policy import Family, Policy, Pool
-from gslb.core.table import PolicyTable
+from gslb.core.health import Health, standing
+from gslb.core.policy import Family, Policy, Pool, is_sticky, pools_below
+from gslb.core.ramp import FULL
+from gslb.core.shed import is_shed
+from gslb.core.table import PolicyTable, Treatment
 from gslb.wire.message import RD
 from gslb.wire.reply import Body, compose_head, compose_record, reply_flags
 from gslb.wire.rrtype import AAAA, NOERROR, A
 
 MOST_VARIANTS: Final = 24
 MOST_PACKED: Final = 64
+MOST_SHED: Final = 32  # combinations of shedding pools that are remembered of a treatment
 
 Cell = list[int]  # one counter
 Tell = Callable[[str, Family, str], None]
@@ -84,9 +88,9 @@ def pack(body: Body, rcode: int, authoritative: bool, cells: tuple[Cell, ...]) -
 class Ready:
     """What is remembered of one treatment.
 
-    Exactly one of three: `fixed`; `choices` with their `bounds` (cumulative probability); or
-    neither, then it is drawn for each query and `drawn` keeps what was drawn before.
-    `outcome.branch` None means no records.
+    Exactly one of four: `fixed`; `choices` with their `bounds` (cumulative probability);
+    `shedding`, which leads to another Ready; or none of them, then it is drawn for each query
+    and `drawn` keeps what was drawn before. `outcome.branch` None means no records.
     """
 
     health: Health
@@ -97,6 +101,7 @@ class Ready:
     choices: Sequence[Packed] = ()
     bounds: Sequence[float] = ()
     drawn: dict[Picks, Packed] = field(default_factory=dict)
+    shedding: Shedding | None = None
 
     def current(self, health: Health) -> bool:
         """True if nothing that was read has changed; then it counts as seen."""
@@ -105,6 +110,23 @@ class Ready:
             return False
         self.health = health
         return True
+
+
+@dataclass(slots=True, eq=False)
+class Shedding:
+    """Pools of which a draw decides for each answer whether their load lets them have it.
+
+    A pool is drawn when the decision comes to it: `drawn` are those on the way here, `shed` those
+    of them that are not available, `coming` the next ones. `after`: what follows, by the indexes
+    of the coming ones that are shed. `room` is how many more the treatment may remember.
+    """
+
+    treatment: Treatment
+    drawn: frozenset[int]
+    shed: frozenset[int]
+    coming: tuple[Pool, ...]
+    room: Cell
+    after: dict[tuple[int, ...], Ready] = field(default_factory=dict)
 
 
 class Ledger:
@@ -142,6 +164,8 @@ class Steering:
         self.leaf4 = table.ipv4.leaf if plain else partial(table.leaf, 4)
         self.answers: dict[int, Ready] = {}
         self._fallen: dict[Rule, set[int]] = {}  # treatments that are at a last resort
+        self._loaded = [pool for pool in pools_below(policy.node) if pool.shed is not None]
+        self._sticky = bool(self._loaded) and is_sticky(policy.node)
 
     def ready(self, number: int, health: Health) -> Ready:
         """The remembered answer for a treatment, made anew if its pools have changed."""
@@ -149,24 +173,82 @@ class Steering:
         if known is not None and (known.health is health or known.current(health)):
             return known
         treatment = self.table.treatments[number]
-        outcome = evaluate(self.policy, treatment, self.family, health)
+        nothing: frozenset[int] = frozenset()
+        ready = self._make(Shedding(treatment, nothing, nothing, (), [MOST_SHED]), health)
+        self.answers[number] = ready
+        self._note(number, ready.outcome, health)
+        return ready
+
+    def _make(self, way: Shedding, health: Health) -> Ready:
+        """What is answered where the draws on the way fell as they did."""
+        outcome = evaluate(self.policy, way.treatment, self.family, health, None, way.shed)
         ttl, _ = answer_ttl(self.policy, self.ttl, outcome)
         versions = tuple((index, health.pools[index].version) for index in outcome.read)
         ready = Ready(health, versions, outcome, ttl)
-        if outcome.branch is not None:
-            found = variants(outcome.branch, self.policy.answers, MOST_VARIANTS)
-            if found is not None and len(found) == 1:
-                ready.fixed = self.pack(ready, found[0].picks)
-            elif found is not None:
-                ready.choices = [self.pack(ready, variant.picks) for variant in found]
-                total, bounds = 0.0, []
-                for variant in found:
-                    total += variant.probability
-                    bounds.append(total)
-                ready.bounds = bounds[:-1]  # whatever rounding left belongs to the last
-        self.answers[number] = ready
-        self._note(number, outcome, health)
+        if outcome.branch is None:
+            return ready
+        if self._loaded and (coming := self._coming(outcome, way.drawn, health)):
+            ready.shedding = Shedding(way.treatment, way.drawn, way.shed, coming, way.room)
+        else:
+            self._fill(ready)
         return ready
+
+    def _fill(self, ready: Ready) -> None:
+        """Makes the octets of a decision, unless a draw is left that has too many ways to fall."""
+        assert ready.outcome.branch is not None, "the caller has seen that there are records"
+        found = variants(ready.outcome.branch, self.policy.answers, MOST_VARIANTS)
+        if found is not None and len(found) == 1:
+            ready.fixed = self.pack(ready, found[0].picks)
+        elif found is not None:
+            ready.choices = [self.pack(ready, variant.picks) for variant in found]
+            total, bounds = 0.0, []
+            for variant in found:
+                total += variant.probability
+                bounds.append(total)
+            ready.bounds = bounds[:-1]  # whatever rounding left belongs to the last
+
+    def _coming(self, outcome: Outcome, drawn: frozenset[int], health: Health) -> tuple[Pool, ...]:
+        """The pools whose load may change this decision.
+
+        Those that were not looked at cannot, nor those that are unavailable anyway. At a last
+        resort, or after shedding left nothing, nothing is shed.
+        """
+        if outcome.rule or outcome.again:
+            return ()
+        return tuple(
+            pool
+            for pool in self._loaded
+            if pool.index in outcome.read
+            and pool.index not in drawn
+            and health.pools[pool.index].share < FULL
+            and standing(pool, health.pools[pool.index], self.family, 1).available
+        )
+
+    def _after(self, ready: Ready, dice: EngineDice) -> Ready:
+        """Where the draws of one answer lead."""
+        health = ready.health
+        while (way := ready.shedding) is not None:
+            shed = tuple(pool.index for pool in way.coming if self._sheds(pool, health, dice))
+            known = way.after.get(shed)
+            if known is None or not (known.health is health or known.current(health)):
+                drawn = way.drawn.union(pool.index for pool in way.coming)
+                below = Shedding(way.treatment, drawn, way.shed.union(shed), (), way.room)
+                known = self._make(below, health)
+                is_kept = shed in way.after
+                if not is_kept and way.room[0]:
+                    way.room[0] -= 1
+                    is_kept = True
+                if is_kept:
+                    way.after[shed] = known
+            ready = known
+        return ready
+
+    def _sheds(self, pool: Pool, health: Health, dice: EngineDice) -> bool:
+        """True if the pool's load keeps it from this answer."""
+        share = health.pools[pool.index].share
+        if self._sticky:
+            return is_shed(pool.name, share, dice.prefix)
+        return dice.random() * FULL >= share
 
     def _note(self, number: int, outcome: Outcome, health: Health) -> None:
         """The first fallback to each last resort and the last recovery are told.
@@ -193,6 +275,9 @@ class Steering:
         """The answer of one query."""
         if ready.choices:
             return ready.choices[bisect_right(ready.bounds, dice.random())]
+        if ready.shedding is not None:
+            ready = self._after(ready, dice)
+            return ready.fixed or self.choose(ready, dice)
         branch = ready.outcome.branch
         assert branch is not None, "the caller has seen that there are records"
         picks = draw(branch, self.family, self.policy.answers, self.policy.take, dice)

@@ -231,7 +231,7 @@ def test_a_state_directory_that_is_read_only_is_said_and_answers_go_out(
     running.start()
     assert running.addresses() == {"127.10.1.1"}
     said = "\n".join(running.events("problem"))
-    assert said.count("Read-only file system") == 3
+    assert said.count("Read-only file system") == 4
     assert "the secret is in memory only: cookies will not survive a restart" in said
     subprocess.run(["mount", "-o", "remount,rw", str(tiny)], check=True)
     running.signal(signal.SIGHUP)

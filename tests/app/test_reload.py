@@ -129,6 +129,7 @@ def test_a_database_that_comes_late_is_swapped_in_and_bad_ones_are_refused(
     install(running, good[: len(good) // 2])
     (refused,) = running.wait_events("geo_refused", 1)
     assert 'errors=1 kept="the old state"' in refused
+    assert "city.mmdb" in refused.partition("why=")[2]
     (running.folder / "city.mmdb").unlink()
     install(running, (GEODATA / "lab-asn.mmdb").read_bytes(), "asn.mmdb")
     # The map in use has gone from the disk, so this would lose it.

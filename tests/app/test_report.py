@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
-from gslb.app.report import difference, reason_of, unchangeable
+from gslb.app.report import difference, reason_of, tell_fallback, unchangeable
 from gslb.core.check import Check
+from gslb.core.decide import Rule
 from gslb.core.health import State
 from gslb.core.setting import Settings
 from gslb.core.trail import Transition
@@ -33,6 +35,15 @@ REASONS = ("connect refused", "connect refused", "timeout after 2 s")
 )
 def test_a_transition_says_why_and_no_reason_twice(before: State, after: State, why: str) -> None:
     assert reason_of(Transition(1.0, before, after, REASONS), CHECK) == why
+
+
+@pytest.mark.parametrize("fall", [1, 3])
+def test_of_a_report_there_is_no_row(fall: int) -> None:
+    pushed = Check("job", "push", 0, fall=fall, rise=fall)
+    fell = Transition(1.0, State.UP, State.DOWN, ("no report for 93 s",))
+    assert reason_of(fell, pushed) == "no report for 93 s"
+    rose = Transition(2.0, State.DOWN, State.UP, ("no report for 93 s",))
+    assert reason_of(rose, pushed) == "good again, was: no report for 93 s"
 
 
 def with_serials(plan: Plan, *serials: int) -> Plan:
@@ -70,3 +81,13 @@ def test_what_only_a_restart_changes_is_named() -> None:
     wanted = replace(opened, engine="python", control=None, udp_size=512)
     subjects = [problem.subject for problem in unchangeable("gslb.yaml", opened, wanted)]
     assert subjects == ["server.engine", "control.listen"]
+
+
+@pytest.mark.parametrize("rule", get_args(Rule)[1:])
+def test_a_last_resort_is_told_in_words(rule: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING"):
+        tell_fallback("web", 4, rule)
+    (record,) = caplog.records
+    why = record.__dict__["gslb_fields"]["why"]
+    assert why.startswith("nothing is available; ")
+    assert not why.endswith(f"; {rule}")

@@ -12,7 +12,10 @@ from .conftest import serving
 from .test_ask import answering
 from .test_remote import answering as answering_http
 
-COMMANDS = ["serve", "check", "explain", "ask", "schema", "geo", "lab"]
+COMMANDS = [
+    "serve", "check", "explain", "ask", "health", "drain", "override", "overrides", "schema", "geo",
+    "lab",
+]  # fmt: skip
 PROBLEMS = (
     Problem(Where("gslb.yaml", 41, 9), 'policy "api"', 'unknown pool "x"', 'did you mean "y"?'),
     Problem(Where("gslb.yaml", 50, 1), "", "nobody uses this", "", "warning"),
@@ -320,6 +323,13 @@ def test_geo_prints_a_fact_a_line(fake, capsys):
     ]
     assert cli.run(["geo", "81.2.69.160", "-c", "x.yaml", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [describe("81.2.69.160")]
+
+
+def test_the_help_of_lab_names_every_drill(capsys):
+    from gslb.lab.drill import DRILLS
+
+    assert cli.run(["lab", "--help"]) == 0
+    assert f"Drills: {', '.join(DRILLS)}" in capsys.readouterr().out
 
 
 def test_lab_runs_the_drill_that_is_named(monkeypatch):

@@ -66,3 +66,28 @@ def test_settings_with_an_error_are_not_guessed(tmp_path, text):
 def test_a_file_that_is_not_there_is_a_problem_with_a_place(tmp_path):
     with pytest.raises(ConfigError, match=r"gslb\.yaml: error: .*No such file"):
         place.read_settings(str(tmp_path / "gslb.yaml"))
+
+
+def test_a_file_that_is_being_mended_still_has_its_last_good_copy(tmp_path):
+    config, copies = tmp_path / "gslb.yaml", tmp_path / "kept" / "last-good"
+    copies.mkdir(parents=True)
+    (copies / "origin").write_text(str(config))
+    (copies / "gslb.yaml").write_text("server: {state: kept}\ncontrol: {listen: 127.0.0.1:8099}\n")
+    config.write_text("server: {state: kept}\ncontrol: [\n")
+    told = []
+    settings = place.find_settings(str(config), told.append)
+    assert settings.control == ("127.0.0.1", 8099)
+    assert settings.state == str(tmp_path / "kept")  # not inside the copy
+    assert told == [
+        f"{config} has errors; the settings are those of its last good copy, {copies}/gslb.yaml"
+    ]
+    config.write_text("server: {state: kept}\ncontrol: {listen: 127.0.0.1:8100}\n")
+    assert place.find_settings(str(config), told.append).control == ("127.0.0.1", 8100)
+    assert len(told) == 1
+
+
+def test_without_a_copy_the_errors_are_told(tmp_path):
+    config = tmp_path / "gslb.yaml"
+    config.write_text("server: [\n")
+    with pytest.raises(ConfigError, match=r"gslb\.yaml:"):
+        place.find_settings(str(config))

@@ -20,6 +20,9 @@ def answering(status, body, content_type="application/json", location="", shown=
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
+            length = int(self.headers["Content-Length"] or 0)
+            if self.command != "GET":
+                asked.append((self.command, self.rfile.read(length)))
             asked.append(self.path)
             if shown is not None:
                 shown.append(self.headers["Authorization"])
@@ -30,6 +33,8 @@ def answering(status, body, content_type="application/json", location="", shown=
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        do_PUT = do_DELETE = do_GET  # noqa: N815  the library's names
 
         def log_message(self, *arguments):
             pass
@@ -49,6 +54,29 @@ def test_a_json_object_comes_back():
         query = [("name", "a b"), ("down", "x"), ("down", "y&z")]
         assert remote.fetch_json(url, "/v1/explain", query) == {"name": "a"}
     assert asked == ["/v1/explain?name=a+b&down=x&down=y%26z"]
+
+
+def test_an_object_is_put_and_deleted():
+    with answering(200, b'{"kept": true}') as (url, asked):
+        assert remote.put_json(url, "/v1/overrides/pool/a%2Fb", {"why": "\u00e4"}) == {"kept": True}
+        assert remote.delete_json(url, "/v1/overrides/pool/a", [("why", "a b")]) == {"kept": True}
+    (put, octets), path, deleted, query = asked
+    assert (put, json.loads(octets), path) == ("PUT", {"why": "\u00e4"}, "/v1/overrides/pool/a%2Fb")
+    assert (deleted, query) == (("DELETE", b""), "/v1/overrides/pool/a?why=a+b")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_what_changes_something_is_never_sent_elsewhere(status):
+    named, other = [], []
+    with (
+        answering(200, b"{}", shown=other) as (elsewhere, _),
+        answering(status, b"", location=f"{elsewhere}/", shown=named) as (url, _),
+    ):
+        with pytest.raises(remote.RefusedError, match=str(status)):
+            remote.put_json(url, "/", {}, "a/token==")
+        with pytest.raises(remote.RefusedError, match=str(status)):
+            remote.delete_json(url, "/", [], "a/token==")
+    assert (named, other) == (["Bearer a/token=="] * 2, [])
 
 
 def test_a_proxy_of_the_environment_is_not_used(monkeypatch):

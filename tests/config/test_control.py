@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from gslb.config.scalar import ScalarError
+from gslb.config.url import read_peer, split_peer
 from gslb.core.setting import Token
+from hypothesis import given
+from hypothesis import strategies as st
 
 from yamlcase import SMALL, edited, read, said
 
@@ -152,3 +156,129 @@ def test_a_token_that_stands_in_the_file_by_mistake_is_in_no_message(tmp_path, k
     problems = reading_of(tmp_path, f"tokens: {{ a: {{ role: read, {keys} }} }}").problems
     assert problems
     assert not [problem for problem in problems if SECRET in str(problem)]
+
+
+# ---- peers --------------------------------------------------------------------------------
+
+
+def test_peers_are_the_control_addresses_of_other_servers(tmp_path):
+    control = 'peers: ["http://198.51.100.53:8053", "https://NS2.example.net.:443/"]'
+    settings = reading_of(tmp_path, control).config.settings
+    assert settings.peers == ("http://198.51.100.53:8053", "https://ns2.example.net:443")
+
+
+def test_one_peer_needs_no_list_and_none_is_the_default(tmp_path):
+    peer = 'peers: "http://[2001:DB8:0::53]:8053"'
+    assert reading_of(tmp_path, peer).config.settings.peers == ("http://[2001:db8::53]:8053",)
+    assert reading_of(tmp_path, "listen: off").config.settings.peers == ()
+
+
+NO_URL = "write it as http://192.0.2.53:8053"
+# (what stands as control.peers, the problem without its place)
+WRONG_PEERS = [
+    ("5", f"5 is not a URL; {NO_URL}"),
+    ('"198.51.100.53:8053"', f'"198.51.100.53:8053" is not a URL; {NO_URL}'),
+    ("ns2", f'"ns2" is not a URL; {NO_URL}'),
+    ('"ftp://ns2:1"', f'"ftp://ns2:1" is not a URL; {NO_URL}'),
+    ('"http://ns2"', '"http://ns2" has no port; write http://ns2:8053'),
+    ('"https://[2001:db8::53]"', '"https://[2001:db8::53]" has no port;'
+     " write https://[2001:db8::53]:8053"),
+    ('"http://ns2:99999"', f'"http://ns2:99999" is not a URL; {NO_URL}'),
+    ('"http://ns2:0"', f'"http://ns2:0": nobody listens on port 0; {NO_URL}'),
+    ('"http://ns2:8053/v1"', f'"http://ns2:8053/v1" has more than a host and a port; {NO_URL}'),
+    ('"http://ns2:8053/?"', f'"http://ns2:8053/?" has more than a host and a port; {NO_URL}'),
+    ('"http://ns2:8053#a"', f'"http://ns2:8053#a" has more than a host and a port; {NO_URL}'),
+    ('"http://a b:8053"', f'"http://a b:8053" is not a URL; {NO_URL}'),
+    ('"http://127.1:8053"', f'"http://127.1:8053" has no host name or address; {NO_URL}'),
+    ('"http://0.0.0.0:8053"', f'"http://0.0.0.0:8053" is nobody\'s address; {NO_URL}'),
+    ('"http://[::1:8053"', f'"http://[::1:8053" is not a URL; {NO_URL}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("peers", "problem"), WRONG_PEERS)
+def test_a_peer_that_is_no_url_of_a_server_is_one_problem(tmp_path, peers, problem):
+    (found,) = said(reading_of(tmp_path, f"peers: {peers}"), "error")
+    assert found.partition(": control: peers: ")[2] == problem
+
+
+def test_a_password_in_a_url_is_in_no_message(tmp_path):
+    (found,) = said(reading_of(tmp_path, 'peers: "http://me:secret@ns2:8053"'), "error")
+    assert "secret" not in found
+    assert found.partition(": ")[2] == (
+        f"control: peers: is a URL with a user in it; {NO_URL}; tokens stand in files"
+    )
+
+
+def test_a_peer_that_stands_twice_in_any_spelling_is_an_error_where_it_stands_again(tmp_path):
+    control = 'peers: ["http://[2001:db8::53]:8053", "HTTP://[2001:DB8:0:0::53]:8053/"]'
+    assert said(reading_of(tmp_path, control), "error") == [
+        "1:50: control: peers: http://[2001:db8::53]:8053 stands twice; take one away"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listen", "peer", "is_own"),
+    [
+        ("127.0.0.1:8053", "http://127.0.0.1:8053", True),
+        ("127.0.0.1:8053", "http://localhost:8053", True),
+        ("127.0.0.1:8053", "http://127.0.0.1:8054", False),
+        ("127.0.0.1:8053", "http://192.0.2.1:8053", False),
+        ("127.0.0.1:8053", "http://ns2.example.net:8053", False),
+        ("[::1]:8053", "http://[::1]:8053", True),
+        ("0.0.0.0:8053", "http://127.0.0.1:8053", True),
+        ("[::]:8053", "http://localhost:8053", True),
+        ("0.0.0.0:8053", "http://192.0.2.1:8053", False),
+        ("192.0.2.1:8053", "http://localhost:8053", False),
+        ("off", "http://127.0.0.1:8053", False),
+    ],
+)
+def test_this_server_among_its_peers_is_a_warning(tmp_path, listen, peer, is_own):
+    needs = f"insecure: true, tokens: {{ a: {READER} }}" if listen != "off" else "insecure: true"
+    control = f'listen: "{listen}", {needs}, peers: ["{peer}"]'
+    reading = reading_of(tmp_path, control)
+    assert reading.config.settings.peers == (peer,)
+    found = [text for text in said(reading, "warning") if "peers" in text]
+    assert [text.partition(": ")[2] for text in found] == is_own * [
+        f"control: peers: {peer} is this server itself; name the others only"
+    ]
+
+
+@given(
+    st.text() | st.text(alphabet="htps:/[].@?#%0189abcxz-_ \t", max_size=40).map("http://".__add__)
+)
+def test_whatever_is_written_as_a_peer_is_read_to_one_form_or_refused(text):
+    try:
+        peer = read_peer(text)
+    except ScalarError:
+        return
+    assert read_peer(peer) == peer
+    host, port = split_peer(peer)
+    assert host
+    assert 1 <= port <= 65535
+
+
+# ---- events -------------------------------------------------------------------------------
+
+
+def test_events_are_kept_for_90_days_unless_told_otherwise(tmp_path):
+    assert read(tmp_path, SMALL).config.settings.events_keep_s == 90 * 86400
+    kept = read(tmp_path, "events: { keep: 36h }\n" + SMALL).config.settings.events_keep_s
+    assert kept == 36 * 3600
+
+
+@pytest.mark.parametrize(
+    ("events", "problem"),
+    [
+        ("{ keep: 90 }", "1:17: events: keep: 90 has no unit; write 90s, or with ms, m, h or d"),
+        ("{ keep: 0d }", '1:17: events: keep: "0d" is no time at all; write 1ms or more'),
+        ("{ kept: 9d }", '1:11: events: unknown key "kept"; did you mean "keep"?'),
+        ("90d", '1:9: events: "90d" is not a mapping of keys to values'),
+    ],
+)
+def test_a_mistake_in_events_is_one_problem(tmp_path, events, problem):
+    assert said(read(tmp_path, f"events: {events}\n{SMALL}"), "error") == [problem]
+
+
+def test_a_misspelt_events_is_told_what_it_means(tmp_path):
+    (problem,) = said(read(tmp_path, f"event: {{ keep: 9d }}\n{SMALL}"), "error")
+    assert problem == '1:1: unknown key "event"; did you mean "events"?'

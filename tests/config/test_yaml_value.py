@@ -63,12 +63,12 @@ def test_the_example_has_its_five_nouns(config):
     assert config.datacenters["fra"].at == (50.11, 8.68)
     assert config.datacenters["fra"].capacity == 4000
     assert config.checks == {
-        "web": Check("web", "http", 8080, 5.0, 2.0, 3, 2, 0.1, path="/healthz")
+        "web": Check("web", "http", 8080, 5.0, 2.0, 3, 2, 0.1, path="/healthz", names_port=True)
     }
     assert [pool.name for pool in config.pools] == ["web-fra", "web-iad", "web-nrt", "sorry"]
     assert [pool.index for pool in config.pools] == [0, 1, 2, 3]
     assert list(config.policies) == ["web", "api"]
-    assert config.steered == {"web", "api"}
+    assert set(config.steered) == {"web", "api"}
     assert [zone.apex for zone in config.zones] == [b"\x04gslb\x07example\x03com\x00"]
 
 
@@ -236,9 +236,11 @@ def test_what_an_object_says_goes_before_the_default(tmp_path):
 
 def test_a_default_of_http_does_not_disturb_tcp(tmp_path):
     text = edited(SMALL, "{ type: http, port: 8080 }", "{ type: tcp, port: 80 }")
-    text += "defaults: { checks: { path: /x, verify_tls: false, rise: 5 } }\n"
+    text += "defaults: { checks: { path: /x, max_body: 1KiB, rise: 5 } }\n"
     config = config_of(tmp_path, text)
-    assert config.checks["web"] == Check("web", "tcp", 80, rise=5)
+    assert config.checks["web"] == Check(
+        "web", "tcp", 80, rise=5, verify_tls=False, names_port=True
+    )
 
 
 def test_a_check_may_have_its_type_from_the_defaults(tmp_path):
@@ -252,7 +254,7 @@ def test_every_key_of_an_http_check(tmp_path):
         SMALL,
         "{ type: http, port: 8080 }",
         "{ type: https, port: 443, interval: 1m, timeout: 1500ms, fall: 1, rise: 1, jitter: 0%,"
-        " latency: first_byte, path: '/x?y=1', method: HEAD, host: www.example.com,"
+        " latency: first_byte, path: '/x?y=1', method: POST, host: www.example.com,"
         " headers: { X-A: b, X-C: '1' }, status: '200,204-206', body_regex: '^ok', max_body: 1KiB,"
         " verify_tls: false, ca_file: ca.pem, follow_redirects: true, enabled: true, tags: [a] }",
     )
@@ -267,7 +269,7 @@ def test_every_key_of_an_http_check(tmp_path):
         jitter=0.0,
         latency="first_byte",
         path="/x?y=1",
-        method="HEAD",
+        method="POST",
         host="www.example.com",
         headers=(("X-A", "b"), ("X-C", "1")),
         status=((200, 200), (204, 206)),
@@ -279,6 +281,7 @@ def test_every_key_of_an_http_check(tmp_path):
         follow_redirects=True,
         enabled=True,
         tags=("a",),
+        names_port=True,
     )
 
 

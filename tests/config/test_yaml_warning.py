@@ -142,15 +142,6 @@ def test_a_mistake_of_one_object_is_one_warning_however_many_others_meet_it(tmp_
     assert len(said(read(tmp_path, unchecked, "a 30 STEER web\nb 30 STEER web\n"))) == 1
 
 
-def test_a_ca_file_that_cannot_be_read_is_said_before_every_probe_fails(tmp_path):
-    text = edited(SMALL, "type: http, port: 8080", "type: https, ca_file: ca.pem")
-    assert said(read(tmp_path, text)) == [
-        '10:23: check "web": ca_file: "ca.pem" cannot be read; until it can, every probe fails'
-    ]
-    (tmp_path / "ca.pem").write_text("")
-    assert said(read(tmp_path, text)) == []
-
-
 def test_nearest_without_a_city_database_is_said_of_the_policy_that_says_nearest(tmp_path):
     text = edited(SMALL, "city: city.mmdb, ", "")
     text = edited(text, POLICY, "web: inner\n  inner: { nearest: [web-fra, web-iad] }")

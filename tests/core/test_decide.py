@@ -17,7 +17,7 @@ from gslb.core.policy import (
     walk,
 )
 
-from sample import BY_NAME, GATE, LEAVES, LIST, NEAR, POOLS, SPLIT, children
+from sample import BY_NAME, GATE, LEAVES, LIST, NEAR, POOLS, SPLIT, children, pools_of
 
 FRESH = all_unknown(POOLS)
 DOWN = AddressHealth(State.DOWN)
@@ -35,14 +35,6 @@ def down(*names: str, how: AddressHealth = DOWN, health: Health = FRESH) -> Heal
             for family in (4, 6)
         },
     )
-
-
-def pools_of(branch) -> tuple[str, ...]:
-    if branch is None:
-        return ()
-    if isinstance(branch, Offer):
-        return (branch.pool.name,)
-    return tuple(name for child in branch.branches for name in pools_of(child))
 
 
 def decide(node: Node, treatment=EUROPE, health: Health = FRESH, family=4, **options) -> Outcome:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
 from gslb.core.decide import Choice, Offer
-from gslb.core.draw import Fixed, draw, rendezvous, sample, support, variants
+from gslb.core.draw import Fixed, draw, in_turn, rendezvous, sample, support, variants
 from gslb.serve.ready import EngineDice
 from hypothesis import given
 from hypothesis import strategies as st
@@ -231,3 +232,69 @@ def test_every_draw_lies_in_the_support(kind: str, answers: int, take: int, seed
 def test_fixed_dice_always_fall_alike() -> None:
     node = choice("weighted", FRA, IAD)
     assert len({draw(node, 4, 4, 1, Fixed(b"")) for _ in range(5)}) == 1
+
+
+# ---- ramps --------------------------------------------------------------------------------
+
+THREE = pool(7, "three", *(endpoint(f"192.0.2.{n}") for n in (1, 2, 3)), pick="round_robin")
+
+
+def test_under_round_robin_one_that_ramps_lets_its_share_of_turns_go_by() -> None:
+    offer = Offer(1, THREE, ((0, 40), (1, 100), (2, 100)), (40, 100, 100))
+    rolls = dice()
+    picks = [draw(offer, 4, 0, 1, rolls) for _ in range(300)]
+    firsts = Counter(each[0][1] for each in picks)
+    assert firsts[0] == 40
+    assert abs(firsts[1] - firsts[2]) <= 1
+    assert all(sorted(index for _, index in each) == [0, 1, 2] for each in picks)
+
+
+@given(
+    st.lists(st.sampled_from([10, 15, 40, 95, 100]), min_size=1, max_size=5),
+    st.integers(0, 10_000),
+)
+def test_turns_are_taken_in_proportion_to_the_ramps(ramps, start) -> None:
+    size, most = len(ramps), max(ramps)
+    laps = 100
+    turns = Counter(in_turn(start * size + n, size, ramps) for n in range(laps * size))
+    for number, ramp in enumerate(ramps):
+        share = ramp * 100 // most
+        if ramp < most:
+            assert turns[number] == share
+        else:
+            assert turns[number] >= laps
+    assert sum(turns.values()) == laps * size
+
+
+def test_without_ramps_turns_are_as_they_were() -> None:
+    assert [in_turn(n, 3) for n in range(7)] == [0, 1, 2, 0, 1, 2, 0]
+    assert [in_turn(n, 3, (40, 40, 40)) for n in range(7)] == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_under_sticky_a_ramp_draws_clients_in_one_by_one() -> None:
+    sticky = replace(THREE, pick="sticky")
+    prefixes = [bytes((10, a, b)) for a in range(8) for b in range(256)]
+
+    def homes(percent: int) -> list[int]:
+        offer = Offer(1, sticky, ((0, percent), (1, 100), (2, 100)), (percent, 100, 100))
+        return [draw(offer, 4, 1, 1, Fixed(prefix))[0][1] for prefix in prefixes]
+
+    at = {percent: homes(percent) for percent in (10, 40, 100)}
+    for low, high in ((10, 40), (40, 100)):
+        moved = [(a, b) for a, b in zip(at[low], at[high], strict=True) if a != b]
+        assert moved
+        assert {b for _, b in moved} == {0}
+    assert at[10].count(0) / len(prefixes) == pytest.approx(10 / 210, abs=0.02)
+    plain = Offer(1, sticky, ((0, 1), (1, 1), (2, 1)))
+    whole = [draw(plain, 4, 1, 1, Fixed(prefix))[0][1] for prefix in prefixes]
+    assert at[100] == whole  # the end of a ramp moves nobody
+
+
+def test_a_ramp_is_the_share_of_first_positions() -> None:
+    weighted = replace(THREE, pick="weighted")
+    offer = Offer(1, weighted, ((0, 10), (1, 100), (2, 100)), (10, 100, 100))
+    found = variants(offer, 1, 24)
+    assert found is not None
+    assert {v.picks[0][1]: v.probability for v in found} == pytest.approx(
+        {0: 10 / 210, 1: 100 / 210, 2: 100 / 210}
+    )

@@ -340,7 +340,10 @@ def test_sticky_tells_the_prefix_and_the_order_of_its_hash() -> None:
         (AddressHealth(State.DOWN, "", 2.5), "; 192.0.2.10 is down, may be up in 2.5 s"),
         (AddressHealth(State.UP, "drain"), "; 192.0.2.10 is drained"),
         (AddressHealth(State.UP, "down"), "; 192.0.2.10 is forced down"),
-        (AddressHealth(State.DOWN, "up"), "; 192.0.2.10 is forced up"),
+        (AddressHealth(State.DOWN, "up"), "; 192.0.2.10 is forced up, probes say down"),
+        (AddressHealth(State.UP, "up", ramp=40), "; 192.0.2.10 is forced up"),
+        (AddressHealth(State.UP, leaving=True), "; 192.0.2.10 is about to be drained"),
+        (AddressHealth(State.UP, ramp=40), "; 192.0.2.10 is back, weight at 40 %"),
     ],
 )
 def test_the_state_of_each_endpoint_is_told(state: AddressHealth, text: str) -> None:

@@ -58,9 +58,19 @@ def test_a_bare_name_with_two_meanings_asks_which() -> None:
     assert named_slots(both_ways(), "pool/fra") == [Slot(0, 0, 4)]
 
 
-@pytest.mark.parametrize("name", ["nowhere", "pool/fra", "endpoint/fra", "192.0.2.200", "host/fra"])
-def test_what_is_not_there_is_a_mistake(name: str) -> None:
-    with pytest.raises(ValueError, match=f'no data center, pool or endpoint "{name}"'):
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("nowhere", 'no data center, pool or endpoint "nowhere"'),
+        ("pool/fra", 'no pool "fra"'),
+        ("endpoint/fra", 'no endpoint "fra"'),
+        ("datacenter/web-fra", 'no data center "web-fra"'),
+        ("192.0.2.200", 'no data center, pool or endpoint "192.0.2.200"'),
+        ("host/fra", 'no data center, pool or endpoint "host/fra"'),
+    ],
+)
+def test_what_is_not_there_is_a_mistake(name: str, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
         named_slots(CONFIG, name)
 
 

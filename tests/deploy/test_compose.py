@@ -363,6 +363,13 @@ def test_a_kernel_without_ipv6_is_said_so(tmp_path: Path) -> None:
     preflight.check_ipv6(tmp_path)
 
 
+def test_the_program_needs_nothing_but_python() -> None:
+    where = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = (sys.executable, "-S", "-m", "deploy.compose", "--help")
+    done = subprocess.run(command, cwd=ROOT, env=where, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_without_the_docker_command_one_line_says_how_to_get_it(tmp_path: Path) -> None:
     for command in ("up", "drill", "down"):
         assert "the docker command is missing" in refusal(run(command, PATH=str(tmp_path)))

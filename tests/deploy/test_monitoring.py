@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -27,7 +28,14 @@ SELECTOR = re.compile(r"\b((?:gslb|process)_[a-z_]+)\{([^}]*)\}")
 GROUPING = re.compile(r"\bby ?\(([^)]*)\)")
 SCRAPED = {"instance", "job", "le"}  # labels that Prometheus puts there
 # Nothing of the kind happens to the server below.
-QUIET = ("gslb_cap_total", "gslb_rrl_total", "gslb_errors_total", "gslb_truncated_total")
+QUIET = (
+    "gslb_cap_total",
+    "gslb_rrl_total",
+    "gslb_errors_total",
+    "gslb_truncated_total",
+    "gslb_certificate_expiry_timestamp_seconds",
+    "gslb_datacenter_load_ratio",
+)
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not here: apt-get install prometheus"
@@ -63,13 +71,16 @@ def promtool(*arguments: str | Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Running]:
-    """With a map, one policy on its last resort, and a reload of each kind."""
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """With a map, one policy on its last resort, a reload of each kind, and a drain."""
     dns_port, control, port = free_ports(3)
-    running = Running(tmp_path, dns_port, control, port)
+    running = Running(tmp_path_factory.mktemp("server"), dns_port, control, port)
     city = DEPLOY.parent / "geodata/lab.mmdb"
     config = CONFIG.replace("zones: zones/", f"zones: zones/\ngeo: {{{{ city: {city} }}}}")
+    # Both data centers are to be down, not the prober blind.
+    witness = f"allow: [127.0.0.0/8], witness: tcp://127.0.0.1:{dns_port}"
+    config = config.replace("allow: [127.0.0.0/8]", witness)
     running.write(config, ZONE)
     running.open("127.10.1.1", "127.10.2.1")
     running.start()
@@ -81,6 +92,7 @@ def server(tmp_path: Path) -> Iterator[Running]:
     running.close("127.10.1.1", "127.10.2.1")
     running.ask()
     wait_for(lambda: not running.ask() or bool(running.events("fallback")))
+    running.force("pool/web-iad", "drain", why="kernel upgrade")
     yield running
     running.stop()
 
@@ -122,6 +134,39 @@ def test_every_metric_in_rules_and_dashboard_is_one_of_a_real_server(server: Run
     used = {name for query in queries() for name in NAME.findall(query)}
     assert used
     assert used <= served
+
+
+def test_a_scrape_tells_what_people_have_decided_and_whether_it_is_kept(server: Running) -> None:
+    lines = server.get("/metrics")[1].splitlines()
+    assert 'gslb_endpoint_forced{endpoint="127.10.2.1",pool="web-iad"} 1.0' in lines
+    assert 'gslb_endpoint_forced{endpoint="127.10.1.1",pool="web-fra"} 0.0' in lines
+    assert 'gslb_overrides{state="drain"} 1.0' in lines
+    assert 'gslb_overrides{state="up"} 0.0' in lines
+    (since,) = (line for line in lines if line.startswith("gslb_override_set_timestamp_seconds{"))
+    assert '{ends="no",kind="pool",object="web-iad",state="drain"}' in since
+    assert abs(float(since.split()[-1]) - time.time()) < 600
+    assert 'gslb_pool_share_ratio{pool="web-iad"} 1.0' in lines
+    assert 'gslb_events_total{kind="override"} 1.0' in lines
+    assert "gslb_prober_blind 0.0" in lines
+    assert "gslb_state_writable 1.0" in lines
+    assert "gslb_state_dropped_total 0.0" in lines
+
+
+def test_a_scrape_tells_that_state_cannot_be_kept_and_that_it_can_again(server: Running) -> None:
+    state = server.folder / "state"
+    state.rename(server.folder / "moved")
+    state.write_text("a file where a directory should be")
+    token = server.folder / "moved/token"
+
+    def is_said(value: str) -> bool:
+        return f"gslb_state_writable {value}" in server.get("/metrics")[1].splitlines()
+
+    wait_for(lambda: is_said("0.0"))
+    state.unlink()
+    wait_for(lambda: is_said("1.0"))
+    shutil.copy(token, state)
+    assert [line.partition("why=")[2] for line in server.events("state")][-1] == '"kept again"'
+    assert server.call("GET", "/v1/overrides")[1]["kept"] is True
 
 
 def test_every_label_in_rules_and_dashboard_is_one_that_the_metric_has() -> None:

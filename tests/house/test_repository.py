@@ -105,10 +105,24 @@ def test_the_gate_runs_the_tests_as_the_readme_says(root: Path) -> None:
     assert "make test" in readable(root / ".ci/run")
 
 
-def test_every_link_in_the_readme_leads_somewhere(root: Path) -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", readable(root / "README.md"))
-    assert links
-    assert not [link for link in links if not (root / link).exists()]
+def anchors(text: str) -> set[str]:
+    """What a fragment may name: the headings, as GitHub makes anchors of them."""
+    plain = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ +(.+?) *$", plain, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_in_a_document_leads_somewhere(root: Path, tracked: list[Path]) -> None:
+    lost, found = [], 0
+    for page in (path for path in tracked if path.suffix == ".md" and path.exists()):
+        links = re.findall(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)", readable(page))
+        found += len(links)
+        for link, fragment in links:
+            place = page.parent / link if link else page
+            if not place.exists() or (fragment and fragment not in anchors(readable(place))):
+                lost.append(f"{page.relative_to(root)}: {link}#{fragment}")
+    assert not lost
+    assert found > 50, "or nothing was looked at"
 
 
 def test_the_changelog_has_a_place_for_the_next_change(root: Path) -> None:

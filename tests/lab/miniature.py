@@ -25,6 +25,7 @@ class Answering(asyncio.DatagramProtocol):
 
     region: str = "fra"
     verdicts: int = 0  # "web-fra is down", each address counted
+    others: int = 40  # "web-iad is down"
     failed_probes: int = 0
     token: str = TOKEN
     refused: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,7 +50,7 @@ class Answering(asyncio.DatagramProtocol):
         return web.Response(
             text=(
                 f'gslb_transitions_total{{pool="web-fra",to="down"}} {self.verdicts}.0\n'
-                f'gslb_transitions_total{{pool="web-iad",to="down"}} 40.0\n'
+                f'gslb_transitions_total{{pool="web-iad",to="down"}} {self.others}.0\n'
                 f'gslb_probes_total{{check="web",result="timeout"}} {self.failed_probes}.0\n'
             )
         )

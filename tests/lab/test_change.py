@@ -94,6 +94,23 @@ async def test_one_verdict_of_two_addresses_is_no_verdict_of_the_region(mini: Mi
     assert [len(one.verdicts_s) for one in pursuit.sightings.values()] == [1, 1, 1, 1]
 
 
+async def test_an_answer_is_not_timed_by_another_regions_verdict(mini: Miniature) -> None:
+    clock = asyncio.get_running_loop().time
+    report = Report("test", Screen(io.StringIO()), clock, clock())
+    both = Change("everything down", ("iad", "fra"), "down", of="fra", wanted="sorry")
+    diary = await mini.watch.open_diary(EXPECTED)
+    pursuit = Pursuit(mini.watch, report, both, HASTY, diary)
+    await pursuit.prepare()
+
+    async def fail_elsewhere() -> None:
+        for server in mini.servers:
+            server.others += 2
+
+    await pursuit.run(fail_elsewhere)
+    assert [one.verdicts_s for one in pursuit.sightings.values()] == [[], [], [], []]
+    assert report.moments == []
+
+
 async def test_a_server_that_gives_no_figures_for_a_while_is_asked_again(mini: Miniature) -> None:
     pursuit, _, _ = await pursue(mini, PATIENT)
     await pursuit.prepare()

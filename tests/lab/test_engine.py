@@ -24,12 +24,16 @@ from gslb.lab.engine import (
     Container,
     Engine,
     EngineError,
+    Execution,
     open_engine,
     parse_container,
+    read_stream,
 )
 from gslb.lab.mishap import kill
 from gslb.lab.scene import restore
 from gslb.lab.world import LabError
+from hypothesis import given
+from hypothesis import strategies as st
 
 IMAGE = "gslb-lab"
 PROGRAM = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit()); signal.pause()"
@@ -145,6 +149,45 @@ async def test_services_are_looked_for_by_the_projects_label_and_without_one_off
     async with playing(tmp_path, answer) as engine:
         assert list(await engine.find_services("world")) == ["ns1"]
     assert asked == [f"{PROJECT}=world", f"{ONE_OFF}=False"]
+
+
+def framed(*pieces: tuple[int, bytes]) -> bytes:
+    return b"".join(
+        bytes((stream, 0, 0, 0)) + len(piece).to_bytes(4, "big") + piece for stream, piece in pieces
+    )
+
+
+async def test_a_command_in_a_container_has_a_status_and_its_words(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def answer(request: web.Request) -> web.Response:
+        asked.append(f"{request.method} {request.path}")
+        if request.path.endswith("/start"):
+            return web.Response(body=framed((1, b"told "), (2, b"ns1\n"), (1, "été".encode())))
+        found = {"Id": "07"} if request.method == "POST" else {"ExitCode": 3}
+        return web.json_response(found)
+
+    async with playing(tmp_path, answer) as engine:
+        done = await engine.execute(parse_container(DESCRIPTION), ("gslb", "overrides"))
+    assert done == Execution(3, "told ns1\nété")
+    assert asked == ["POST /containers/0123abcd/exec", "POST /exec/07/start", "GET /exec/07/json"]
+
+
+async def test_a_command_that_the_engine_has_lost_is_an_error(tmp_path: Path) -> None:
+    def answer(request: web.Request) -> web.Response:
+        return web.json_response({"Id": "07", "ExitCode": None})
+
+    async with playing(tmp_path, answer) as engine:
+        with pytest.raises(EngineError, match="gslb has not ended in ns1"):
+            await engine.execute(parse_container(DESCRIPTION), ("gslb",))
+
+
+@given(st.lists(st.tuples(st.sampled_from((1, 2)), st.binary(max_size=40))), st.binary(max_size=7))
+def test_a_stream_is_read_piece_by_piece_and_what_is_cut_short_ends_it(
+    pieces: list[tuple[int, bytes]], rest: bytes
+) -> None:
+    wanted = b"".join(piece for _, piece in pieces).decode(errors="replace")
+    assert read_stream(framed(*pieces) + rest) == wanted
 
 
 async def test_an_order_is_seen_to_its_end_when_who_gave_it_has_gone(tmp_path: Path) -> None:

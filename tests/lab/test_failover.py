@@ -47,14 +47,16 @@ def start_lab(*arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_the_failover_drill_passes(tmp_path: Path) -> None:
     world = tmp_path / "world"
     with start_lab("--drill", "--folder", str(world), "--json", "failover") as lab:
-        output, _ = lab.communicate(timeout=110)
+        output, _ = lab.communicate(timeout=170)
     report = json.loads(output)
     assert [e for e in report["expectations"] if not e["passed"]] == []
     assert lab.returncode == 0
-    assert [passage["what"] for passage in report["passages"]] == ["failover", "recovery"]
+    passages = [passage["what"] for passage in report["passages"]]
+    assert passages == ["failover", "recovery", "drain", "undrain"]
     assert (world / "server.log").exists()
 
 

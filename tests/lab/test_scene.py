@@ -89,7 +89,7 @@ async def test_a_client_that_is_sent_elsewhere_is_not_quiet(mini: Miniature, sce
     mini.visit("fra")
     mini.visit("sorry")
     await scene.expect_quiet("killed", diary, scene.report.clock() - 1)
-    assert failed(scene.report) == ["killed: every client is at its own region"]
+    assert failed(scene.report) == ["killed: every client is where it belongs"]
 
 
 async def test_a_lost_request_is_not_quiet(mini: Miniature, scene: Scene) -> None:

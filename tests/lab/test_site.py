@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ from gslb.lab.stub import AAAA, A
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+CONFIG = yaml.safe_load((ROOT / "deploy/lab/gslb/gslb.yaml").read_text(encoding="utf-8"))
 ZONE = (ROOT / "deploy/lab/gslb/zones/gslb.example.com.zone").read_text(encoding="utf-8")
 
 
@@ -42,6 +45,43 @@ def test_servers_are_where_the_compose_file_puts_them(server: site.Server) -> No
     assert f"{place['ipv6_address']}\n" in ZONE
 
 
+@pytest.mark.parametrize("server", site.SERVERS, ids=lambda server: str(server.name))
+def test_what_a_server_remembers_is_on_a_volume_of_its_own(server: site.Server) -> None:
+    state = CONFIG["server"]["state"]
+    (volume,) = (
+        mount.split(":")[0]
+        for mount in COMPOSE["services"][server.name]["volumes"]
+        if mount.split(":")[1] == state
+    )
+    assert volume == f"state-{server.name}"
+    assert volume in COMPOSE["volumes"]
+    assert "tmpfs" not in COMPOSE["services"][server.name]
+
+
+@pytest.mark.parametrize("server", site.SERVERS, ids=lambda server: str(server.name))
+def test_each_servers_peer_is_the_other_one(server: site.Server) -> None:
+    (peer,) = CONFIG["control"]["peers"]
+    name = urlsplit(peer).hostname
+    assert name in CONFIG["control"]["hosts"]
+    (other,) = (one for one in site.SERVERS if one is not server)
+    assert COMPOSE["services"][server.net]["extra_hosts"] == [f"{name}:{other.dns.host}"]
+
+
+def test_the_tokens_of_the_lab_are_those_of_its_configuration() -> None:
+    tokens = CONFIG["control"]["tokens"]
+    for name, role, file in (("lab", "read", "token"), ("operator", "operate", "operator-token")):
+        text = (ROOT / "deploy/lab" / file).read_text(encoding="ascii").strip()
+        assert tokens[name] == {"role": role, "sha256": sha256(text.encode()).hexdigest()}
+    for server in site.SERVERS:  # where `gslb` looks for it
+        place = f"{CONFIG['server']['state']}/token:ro"
+        mounts = COMPOSE["services"][server.name]["volumes"]
+        assert f"./deploy/lab/operator-token:{place}" in mounts
+
+
+def test_the_witness_is_no_region_and_answers_while_all_of_them_are_down() -> None:
+    assert CONFIG["probe"]["witness"] == [f"tcp://{site.PARENT.host}:53"]
+
+
 @pytest.mark.parametrize("dweller", site.DWELLERS, ids=lambda dweller: str(dweller.name))
 def test_clients_are_where_the_compose_file_puts_them(dweller: site.Dweller) -> None:
     assert dweller.visits_url == (
@@ -69,12 +109,18 @@ def test_pages_are_where_the_compose_file_puts_them(region: str) -> None:
 
 
 def test_without_frankfurt_its_clients_cross_the_atlantic() -> None:
-    assert site.next_nearest("fra") == "iad"
-    assert site.next_nearest("nrt") == "fra"
+    assert site.refuge("fra", {"fra"}) == "iad"
+    assert site.refuge("nrt", {"nrt"}) == "fra"
+
+
+def test_who_has_a_region_left_goes_to_the_nearest_and_without_any_to_the_sorry_page() -> None:
+    assert site.refuge("iad", {"fra"}) == "iad"
+    assert site.refuge("fra", {"fra", "iad"}) == "nrt"
+    assert set(site.places({"fra", "iad", "nrt"}).values()) == {site.SORRY}
 
 
 def test_each_client_belongs_to_its_region_over_both_families() -> None:
-    assert site.homes() == {
+    assert site.places() == {
         f"client-{region} over IPv{family}": region
         for region in ("fra", "iad", "nrt")
         for family in (4, 6)

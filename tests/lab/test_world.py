@@ -21,7 +21,8 @@ ZONE = "zones/gslb.example.com.zone"
 BUSY = World(
     server_port=5301,
     control_port=8054,
-    page_port=8090,
+    page_port=8100,
+    witness_port=8101,
     regions=tuple(replace(region, port=region.port + 10) for region in REGIONS),
 )
 
@@ -48,7 +49,8 @@ def test_the_ports_really_taken_are_written() -> None:
     world = yaml.safe_load(compose(BUSY))
     assert world["server"]["listen"] == ["127.0.0.1:5301", "[::1]:5301"]
     assert world["control"]["listen"] == "127.0.0.1:8054"
-    assert world["checks"]["web"]["port"] == 8090
+    assert world["checks"]["web"]["port"] == 8100
+    assert world["probe"]["witness"] == ["tcp://127.0.0.1:8101"]
     for region in BUSY.regions:
         (endpoint,) = world["pools"][f"web-{region.name}"]["endpoints"]
         expected = {"ipv4": region.address, "ipv6": "::1", "check_port": region.port}
@@ -97,14 +99,16 @@ def test_a_folder_that_cannot_be_made_is_an_error_for_people(tmp_path: Path) -> 
 
 
 def test_a_port_in_use_is_said_and_another_one_taken() -> None:
-    before = claim(lambda line: None)
+    with claim(lambda line: None) as world:
+        before = world
     said: list[str] = []
     with (
         taken("127.0.0.1", socket.SOCK_DGRAM, before.server_port),
         taken("127.0.0.1", socket.SOCK_STREAM, before.control_port),
         taken("127.10.2.1", socket.SOCK_STREAM, before.page_port),
+        claim(said.append) as world,
     ):
-        world = claim(said.append)
+        pass
     assert world.server_port != before.server_port
     assert world.control_port != before.control_port
     assert world.page_port != before.page_port
@@ -117,10 +121,22 @@ def test_a_port_in_use_is_said_and_another_one_taken() -> None:
 
 
 def test_no_two_listeners_of_a_world_get_the_same_port() -> None:
-    world = claim(lambda line: None)
-    ports = [world.server_port, world.control_port, world.page_port]
-    ports += [region.port for region in world.regions]
+    with claim(lambda line: None) as world:
+        ports = find_ports(world)
     assert len(set(ports)) == len(ports)
+
+
+def find_ports(world: World) -> list[int]:
+    ports = [world.server_port, world.control_port, world.page_port, world.witness_port]
+    return ports + [region.port for region in world.regions]
+
+
+def test_two_labs_at_once_share_no_port_though_nothing_listens_yet() -> None:
+    with claim(lambda line: None) as one, claim(lambda line: None) as other:
+        assert not set(find_ports(one)) & set(find_ports(other))
+    for port in (*find_ports(one), *find_ports(other)):
+        with socket.socket(socket.AF_UNIX) as sign:
+            sign.bind(f"\0gslb-lab-{port}")  # the signs are gone with their labs
 
 
 def test_the_zone_has_the_name_that_is_watched_with_the_ttl_that_is_measured() -> None:

@@ -71,3 +71,12 @@ async def test_any_octets_make_a_reply_or_a_reason(pieces: list[bytes], opening:
         assert len(outcome.body) <= 100
     else:
         assert outcome in ("closed without a reply", "reply cut short", "not an HTTP reply")
+
+
+async def test_a_body_in_octets_is_given_up_before_it_holds_up_answers() -> None:
+    assert await converse([CHUNKED, b"1\r\na\r\n" * 8200], 65536) == (
+        "the body comes in too many pieces"
+    )
+    reply = await converse([CHUNKED, b"1\r\na\r\n" * 8000, b"0\r\n\r\n"], 65536)
+    assert isinstance(reply, Reply)
+    assert len(reply.body) == 8000

@@ -10,6 +10,9 @@ from gslb.core.check import Check, Target
 from gslb.core.trail import Result
 from gslb.probe.attempt import attempt
 from gslb.probe.connection import Means
+from gslb.probe.load import load_in
+from hypothesis import given
+from hypothesis import strategies as st
 
 from endpoint import Endpoints, Handler, breaking_off, endless, page, saying, silence
 
@@ -142,6 +145,14 @@ async def test_the_body_is_looked_at_and_never_quoted(
     assert (result.ok, result.reason) == (not reason, reason)
 
 
+async def test_an_expression_that_would_never_end_is_the_reason(
+    endpoints: Endpoints, means: Means
+) -> None:
+    check = replace(WEB, body_regex=r"(a+)+$")
+    result = await visit(endpoints, means, saying(page(200, b"a" * 40 + b"b")), check)
+    assert (result.ok, result.reason) == (False, "body_regex takes too long on this body")
+
+
 async def test_a_body_in_chunks_is_put_together(endpoints: Endpoints, means: Means) -> None:
     reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nrea\r\n2\r\ndy\r\n0\r\n\r\n"
     assert (await visit(endpoints, means, saying(reply), replace(WEB, body="ready"))).ok
@@ -224,3 +235,167 @@ async def test_latency_is_the_connect_time_or_the_time_to_the_first_byte(
     # The clock is read before the connection, after it, at the first byte, and for the result.
     assert (connect.latency_s, connect.at) == (1.0, 3.0)
     assert (first_byte.latency_s, first_byte.at) == (2.0, 7.0)
+
+
+# ---- the load that a reply reports ---------------------------------------------------------
+
+
+def reporting(body: bytes, headers: bytes = b"") -> Handler:
+    return saying(page(200, body, headers))
+
+
+@pytest.mark.parametrize(
+    ("where", "body", "load"),
+    [
+        ("/load", b'{"load": 0.83}', 0.83),
+        ("/load", b'{"load": 2}', 2.0),
+        ("/load", b'{"load": 0}', 0.0),
+        ("/a/1/b", b'{"a": [0, {"b": 5e-1}]}', 0.5),
+        ("/a~1b/c~0d", b'{"a/b": {"c~d": 0.25}}', 0.25),
+        ("/", b'{"": 0.75}', 0.75),
+        ("/load", b'{"load": "0.83"}', None),
+        ("/load", b'{"load": true}', None),
+        ("/load", b'{"load": null}', None),
+        ("/load", b'{"load": -0.1}', None),
+        ("/load", b'{"load": NaN}', None),
+        ("/load", b'{"load": Infinity}', None),
+        ("/load", b'{"load": 1e999}', None),
+        ("/load", b'{"load": 1' + b"0" * 400 + b"}", None),
+        ("/load", b'{"load": 1' + b"0" * 5000 + b"}", None),
+        ("/load", b'{"other": 1}', None),
+        ("/load/x", b'{"load": 1}', None),
+        ("/a/-", b'{"a": [1]}', None),
+        ("/a/01", b'{"a": [1, 2]}', None),
+        ("/a/9", b'{"a": [1]}', None),
+        ("/load", b"ready", None),
+        ("/load", b"", None),
+        ("/load", b"\xff\xfe\x00", None),
+        ("/load", b"[" * 60_000, None),
+        ("/load", b'{"load": 0.5' + b" " * 64 * 1024 + b"}", None),
+    ],
+)
+async def test_a_load_is_read_by_its_pointer_and_never_decides(
+    endpoints: Endpoints, means: Means, where: str, body: bytes, load: float | None
+) -> None:
+    check = replace(WEB, load=where, max_body=1024 * 1024)
+    result = await visit(endpoints, means, reporting(body), check)
+    assert (result.ok, result.reason, result.load) == (True, "", load)
+
+
+@pytest.mark.parametrize(
+    ("text", "load"),
+    [
+        (b"0.83", 0.83),
+        (b" 1 ", 1.0),
+        (b"5e-1", 0.5),
+        (b"-1", None),
+        (b"nan", None),
+        (b"inf", None),
+        (b"1e999", None),
+        (b"1_0", None),
+        (b"", None),
+        (b"9" * 2000, None),
+        ("٣".encode(), None),
+    ],
+)
+async def test_a_load_is_read_from_its_header_without_the_body(
+    endpoints: Endpoints, means: Means, text: bytes, load: float | None
+) -> None:
+    async def headers_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nx-LOAD: " + text + b"\r\n\r\n")
+        await reader.read()
+
+    result = await visit(endpoints, means, headers_only, replace(WEB, load="X-Load"))
+    assert (result.ok, result.load) == (True, load)
+
+
+async def test_a_header_that_is_not_there_is_no_load(endpoints: Endpoints, means: Means) -> None:
+    result = await visit(endpoints, means, reporting(b""), replace(WEB, load="X-Load"))
+    assert (result.ok, result.load) == (True, None)
+
+
+async def test_only_a_good_page_reports_a_load(endpoints: Endpoints, means: Means) -> None:
+    sick = saying(page(503, b'{"load": 0.5}', b"X-Load: 0.5\r\n"))
+    for where in ("/load", "X-Load"):
+        result = await visit(endpoints, means, sick, replace(WEB, load=where))
+        assert (result.reason, result.load) == ("status 503", None)
+    wrong = replace(WEB, load="/load", body="ready")
+    result = await visit(endpoints, means, reporting(b'{"load": 0.5}'), wrong)
+    assert (result.ok, result.load) == (False, None)
+
+
+@given(st.binary(max_size=200) | st.text(alphabet='[]{}":,.0123456789eE-loadNI').map(str.encode))
+def test_no_body_breaks_the_reader_of_loads(body: bytes) -> None:
+    for where in ("/load", "/0/load", "/"):
+        load = load_in(where, None, body)
+        assert load is None or 0 <= load < float("inf")
+
+
+# ---- invert ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("handler", "ok", "reason"),
+    [
+        (saying(page(200)), False, "answers, and invert is set"),
+        (saying(page(503)), True, ""),
+        (saying(b""), True, ""),
+        (silence, True, ""),
+    ],
+)
+async def test_inverted_success_is_failure(
+    endpoints: Endpoints, means: Means, handler: Handler, ok: bool, reason: str
+) -> None:
+    check = replace(WEB, invert=True, timeout_s=0.1 if handler is silence else 2.0)
+    result = await visit(endpoints, means, handler, check)
+    assert (result.ok, result.reason, result.latency_s) == (ok, reason, None)
+
+
+async def test_inverting_makes_no_good_of_what_cannot_be_asked(
+    endpoints: Endpoints, means: Means
+) -> None:
+    for check in (replace(WEB, headers=(("X", "a\r\nY: b"),)), replace(WEB, path="/ä b")):
+        inverted = replace(check, invert=True)
+        result = await visit(endpoints, means, saying(page(200)), inverted)
+        assert (result.ok, result.reason) == (False, "the request is not valid HTTP")
+
+
+# ---- gray failures -----------------------------------------------------------------------
+
+
+async def test_a_page_that_is_slow_is_down_and_not_a_little_slower(
+    endpoints: Endpoints, means: Means
+) -> None:
+    never = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await never.wait()
+        writer.write(page(200, b"ready"))
+
+    result = await visit(endpoints, means, slow, replace(WEB, timeout_s=0.1))
+    assert (result.ok, result.reason) == (False, "timeout after 0.1 s")
+
+
+async def test_one_in_three_is_one_failure_in_three(endpoints: Endpoints, means: Means) -> None:
+    """One in three is below every `fall` above 1: `fall: 1` or a `body` has to catch it."""
+    turn = 0
+
+    async def moody(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal turn
+        await reader.readuntil(b"\r\n\r\n")
+        turn += 1
+        writer.write(page(500 if turn % 3 == 0 else 200, SECRET))
+
+    port = await endpoints.open(moody)
+    results = [await attempt(WEB, Target("web", "127.0.0.1", port), means) for _ in range(9)]
+    assert [result.reason for result in results] == ["", "", "status 500"] * 3
+
+
+async def test_a_page_that_says_200_over_the_wrong_body_is_down(
+    endpoints: Endpoints, means: Means
+) -> None:
+    lying = saying(page(200, b"<h1>We are sorry</h1>"))
+    result = await visit(endpoints, means, lying, replace(WEB, body="ready"))
+    assert result.reason == "body does not contain the text"

@@ -82,6 +82,36 @@ async def test_a_redirect_elsewhere_is_not_followed_nor_quoted(
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "0.0.0.0",
+        "127.0.0.1",
+        "169.254.1.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "[::]",
+        "[::1]",
+        "[fe80::1]",
+        "[ff02::1]",
+        "169.254.169.254",
+        "[fd00:ec2::254]",
+        "100.100.100.200",
+        "168.63.129.16",
+        "[::ffff:127.0.0.1]",
+        "[2002:7f00:1::1]",
+        "[64:ff9b::127.0.0.1]",
+        "192.0.2.1",
+    ],
+)
+async def test_a_redirect_to_what_may_not_be_probed_leads_nowhere(
+    endpoints: Endpoints, means: Means, host: str
+) -> None:
+    result, asked = await visit(endpoints, means, to(f"http://{host}/"), page(200))
+    assert result.reason == "redirect to another host"
+    assert len(asked) == 1
+
+
 async def test_a_redirect_without_a_location_is_only_a_status(
     endpoints: Endpoints, means: Means
 ) -> None:

@@ -183,3 +183,44 @@ def test_a_target_that_came_back_while_its_old_probe_ended_has_one_time():
     schedule.renew(ONE, 10.1)
     assert schedule.take(due, 8) == [(ONE, due)]
     assert schedule.next_due() is None
+
+
+def test_who_is_summoned_goes_before_what_is_late_and_the_last_one_first() -> None:
+    schedule = Schedule(lambda: 0.0)
+    targets = [Target("web", f"192.0.2.{n}", 80) for n in range(20)]
+    for target in targets:
+        schedule.add(target, 10.0, 0.0, now=100.0)
+    first, second, gone, running = (target for target, _ in schedule.take(200.0, 20)[:4])
+    for target in targets:
+        if target is not running:
+            schedule.renew(target, 200.0)
+    for target in (first, second, gone, running):
+        schedule.summon(target, 215.0)
+    schedule.remove(gone)
+    taken = [target for target, _ in schedule.take(215.0, 20)]
+    assert taken[:2] == [second, first]
+    assert sorted(taken) == sorted(set(targets) - {gone, running})
+
+
+def test_who_is_dismissed_waits_for_its_turn_again() -> None:
+    schedule = Schedule(lambda: 0.0)
+    targets = [Target("web", f"192.0.2.{n}", 80) for n in range(20)]
+    for target in targets:
+        schedule.add(target, 10.0, 0.0, now=100.0)
+    for target in reversed(targets):
+        schedule.summon(target, 215.0)
+    schedule.dismiss()
+    dues = [due for _, due in schedule.take(215.0, 20)]
+    assert len(dues) == 20
+    assert dues == sorted(dues)
+
+
+def test_asking_again_and_again_what_is_seldom_due_leaves_nothing_behind() -> None:
+    schedule = Schedule(lambda: 0.0)
+    target = Target("web", "192.0.2.1", 80)
+    schedule.add(target, 86400.0, 0.0, now=0.0)
+    for second in range(1000):
+        schedule.summon(target, float(second))
+        assert schedule.take(float(second), 1) == [(target, float(second))]
+        schedule.renew(target, float(second))
+    assert len(schedule._heap) < 100

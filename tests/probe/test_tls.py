@@ -182,3 +182,132 @@ async def test_a_context_is_made_once_until_a_reload(means: Means, ca_file: str)
     assert await means.contexts.of(trust) is first
     means.contexts.forget()
     assert await means.contexts.of(trust) is not first
+
+
+# ---- when a certificate ends -----------------------------------------------------------------
+
+
+def lasting(authority: trustme.CA, days: float, name: str = "www.example.com") -> trustme.LeafCert:
+    now = datetime.now(UTC)
+    return authority.issue_cert(
+        name, not_before=now - timedelta(days=90), not_after=now + timedelta(days=days)
+    )
+
+
+@pytest.mark.parametrize("days", [400.0, 14.0, 1.0, 0.01, -3.0])
+async def test_when_a_certificate_ends_is_known_before_and_after_it(
+    endpoints: Endpoints, means: Means, check: Check, authority: trustme.CA, days: float
+) -> None:
+    ends = (datetime.now(UTC) + timedelta(days=days)).timestamp()
+    result = await visit(endpoints, means, check, server(lasting(authority, days)))
+    assert result.ok == (days > 0)
+    assert result.expires_at == pytest.approx(ends, abs=60)
+
+
+async def test_it_is_known_of_a_page_that_fails_too(
+    endpoints: Endpoints, means: Means, check: Check, authority: trustme.CA
+) -> None:
+    secure = server(lasting(authority, 5))
+    for handler, reason in ((saying(page(503)), "status 503"), (silence, "timeout after 0.5 s")):
+        port = await endpoints.open(handler, secure=secure)
+        hasty = replace(check, timeout_s=0.5)
+        result = await attempt(hasty, Target("web", "127.0.0.1", port), means)
+        assert result.reason == reason
+        assert result.expires_at is not None
+
+
+async def test_a_certificate_that_nobody_verified_tells_nothing(
+    endpoints: Endpoints, means: Means, check: Check, authority: trustme.CA
+) -> None:
+    lax = replace(check, verify_tls=False, ca_file=None)
+    result = await visit(endpoints, means, lax, server(lasting(authority, 5)))
+    assert (result.ok, result.expires_at) == (True, None)
+
+
+async def test_a_setting_that_cannot_work_is_no_success_when_inverted(
+    endpoints: Endpoints, means: Means, check: Check, tmp_path: Path
+) -> None:
+    for broken in (
+        replace(check, invert=True, ca_file=str(tmp_path / "missing.pem")),
+        replace(check, invert=True, host="a..example"),
+    ):
+        assert not (await visit(endpoints, means, broken, None)).ok
+
+
+# ---- tcp with TLS ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mail(ca_file: str) -> Check:
+    return Check(
+        "mail",
+        "tcp",
+        465,
+        tls=True,
+        verify_tls=True,
+        ca_file=ca_file,
+        host="mail.example:465",
+        expect=b"220",
+    )
+
+
+async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"220 hello")
+    await reader.read()
+
+
+async def dial(endpoints: Endpoints, means: Means, check: Check, leaf: trustme.LeafCert) -> Result:
+    port = await endpoints.open(greet, secure=server(leaf))
+    return await attempt(check, Target("mail", "127.0.0.1", port), means)
+
+
+async def test_tcp_may_speak_tls_and_look_at_the_certificate(
+    endpoints: Endpoints, means: Means, mail: Check, authority: trustme.CA
+) -> None:
+    good = await dial(endpoints, means, mail, lasting(authority, 5, "mail.example"))
+    assert (good.ok, good.reason) == (True, "")
+    assert good.expires_at is not None
+    other = await dial(endpoints, means, mail, lasting(authority, 5, "other.example"))
+    assert other.reason == "certificate is for another name"
+    old = await dial(endpoints, means, mail, lasting(authority, -3.5, "mail.example"))
+    assert old.reason == "certificate expired 3 d ago"
+    assert old.expires_at is not None
+
+
+async def test_tcp_by_itself_trusts_any_certificate(
+    endpoints: Endpoints, means: Means, mail: Check
+) -> None:
+    stranger = trustme.CA().issue_cert("other.example")
+    lax = replace(mail, verify_tls=False, host=None)
+    for check in (lax, replace(lax, expect=None)):
+        result = await dial(endpoints, means, check, stranger)
+        assert (result.ok, result.expires_at) == (True, None)
+
+
+async def test_what_speaks_no_tls_is_told_without_anything_to_expect(
+    endpoints: Endpoints, means: Means, mail: Check
+) -> None:
+    port = await endpoints.open(greet)
+    check = replace(mail, expect=None)
+    result = await attempt(check, Target("mail", "127.0.0.1", port), means)
+    assert result.reason == "TLS failed: wrong version number"
+
+
+async def in_pieces(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A reply that comes at once, but in many TLS records."""
+    await reader.readuntil(b"\r\n\r\n")
+    for octet in page(200, b'{"load": 0.25, "word": "found"}'):
+        writer.write(bytes((octet,)))
+
+
+async def test_a_reply_in_many_records_is_read_as_it_was_sent(
+    endpoints: Endpoints, means: Means, check: Check, authority: trustme.CA
+) -> None:
+    secure = server(authority.issue_cert("www.example.com"))
+    port = await endpoints.open(in_pieces, secure=secure)
+    asked = replace(check, body="found", load="/load")
+    result = await attempt(asked, Target("web", "127.0.0.1", port), means)
+    assert (result.ok, result.reason, result.load) == (True, "", 0.25)
+    text = Check("web", "tcp", port, tls=True, verify_tls=False, send=b"x\r\n\r\n", expect=b"found")
+    result = await attempt(text, Target("web", "127.0.0.1", port), means)
+    assert (result.ok, result.reason) == (True, "")

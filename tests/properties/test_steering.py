@@ -100,10 +100,13 @@ def trees(draw: st.DrawFn, fences: bool = True) -> Tree:
 
 @st.composite
 def healths(draw: st.DrawFn) -> Health:
-    """Any state of any address, forced or not."""
+    """Any state of any address, forced or not, leaving or not, back since long or not."""
     changes = {
         Slot(number, index, family): AddressHealth(
-            draw(st.sampled_from(State)), draw(st.sampled_from(["", "", "", "up", "down", "drain"]))
+            draw(st.sampled_from(State)),
+            draw(st.sampled_from(["", "", "", "up", "down", "drain"])),
+            leaving=draw(st.sampled_from([False] * 9 + [True])),
+            ramp=draw(st.sampled_from([100, 100, 10, 55])),
         )
         for number in range(6)
         for index in range(2)
@@ -112,6 +115,7 @@ def healths(draw: st.DrawFn) -> Health:
     return with_addresses(all_unknown(SIX), changes)
 
 
+SHED = st.frozensets(st.integers(0, 5))
 RESORTS = st.sampled_from(["serve_all", "nodata", "servfail", "pool"])
 
 
@@ -131,13 +135,15 @@ def addresses(picks: Picks, family=4) -> list[bytes | None]:
 # ---- decisions --------------------------------------------------------------------------
 
 
-@given(trees(), healths(), st.integers(1, 3), RESORTS, st.sampled_from(FAMILIES))
-def test_serving_and_explaining_are_the_same_decision(tree, health, take, resort, family) -> None:
+@given(trees(), healths(), st.integers(1, 3), RESORTS, st.sampled_from(FAMILIES), SHED)
+def test_serving_and_explaining_are_the_same_decision(
+    tree, health, take, resort, family, shed
+) -> None:
     node, treatment = tree
     policy = Policy("p", node, take=take, last_resort=resort, last_pool=SIX[0])
     trace = Trace()
-    silent = evaluate(policy, treatment, family, health)
-    assert silent == evaluate(policy, treatment, family, health, trace)
+    silent = evaluate(policy, treatment, family, health, None, shed)
+    assert silent == evaluate(policy, treatment, family, health, trace, shed)
     assert trace.visits
 
 
@@ -167,18 +173,18 @@ def test_what_an_operator_took_out_comes_back_last_of_all(tree, health, take) ->
             assert not any(states[index].taken_out for index, _ in offer.offered)
 
 
-@given(trees(), healths(), healths())
-def test_health_that_was_not_read_does_not_matter(tree, health, other) -> None:
+@given(trees(), healths(), healths(), SHED)
+def test_health_that_was_not_read_does_not_matter(tree, health, other, shed) -> None:
     node, treatment = tree
     policy = Policy("p", node)
-    outcome = evaluate(policy, treatment, 4, health)
+    outcome = evaluate(policy, treatment, 4, health, None, shed)
     mixed = Health(
         tuple(
             health.pools[index] if index in outcome.read else other.pools[index]
             for index in range(6)
         )
     )
-    assert evaluate(policy, treatment, 4, mixed) == outcome
+    assert evaluate(policy, treatment, 4, mixed, None, shed) == outcome
 
 
 @given(trees(), healths(), healths())
@@ -230,6 +236,41 @@ def test_a_tree_without_fences_answers_while_any_pool_in_it_is_available(tree, h
     assert (outcome.rule == "") is bool(available)
 
 
+# ---- load -------------------------------------------------------------------------------
+
+
+@given(trees(), healths(), st.integers(1, 3), SHED, RESORTS)
+def test_load_never_leads_to_a_last_resort_nor_out_of_one(tree, health, take, shed, resort) -> None:
+    node, treatment = tree
+    policy = Policy("p", node, take=take, last_resort=resort, last_pool=SIX[0])
+    calm = evaluate(policy, treatment, 4, health)
+    loaded = evaluate(policy, treatment, 4, health, None, shed)
+    assert loaded.rule == calm.rule
+    if calm.rule or loaded.again:
+        assert loaded.branch == calm.branch
+    else:
+        assert not {offer.pool.index for offer in offers(loaded.branch)} & shed
+
+
+@given(trees(), healths(), st.integers(1, 3), SHED)
+def test_pools_that_were_not_looked_at_may_shed_as_they_like(tree, health, take, shed) -> None:
+    node, treatment = tree
+    policy = Policy("p", node, take=take)
+    calm = evaluate(policy, treatment, 4, health)
+    assert evaluate(policy, treatment, 4, health, None, shed - set(calm.read)) == calm
+
+
+@given(trees(fences=False), healths(), SHED)
+def test_without_fences_nothing_is_decided_again_while_a_pool_has_room(tree, health, shed) -> None:
+    node, treatment = tree
+    roomy = [one for one in pools_below(node) if one.index not in shed]
+    available = any(standing(one, health.pools[one.index], 4, 1).available for one in roomy)
+    policy = Policy("p", node)
+    answered = not evaluate(policy, treatment, 4, health).rule
+    again = evaluate(policy, treatment, 4, health, None, shed).again
+    assert again is (answered and not available)
+
+
 # ---- TTL --------------------------------------------------------------------------------
 
 
@@ -265,6 +306,8 @@ def test_a_ttl_is_the_records_at_most_and_ttl_min_at_least(
         assert ttl == record
     elif outcome.rule:
         assert ttl == floor
+    elif any(a.leaving for number in outcome.read for a in health.pools[number].ipv4):
+        assert (ttl, outcome.leaving) == (floor, True)
     else:
         assert ttl == min([record, *(max(floor, soon) for soon in soonest)])
 

@@ -83,3 +83,13 @@ def test_what_was_not_touched_is_not_decided_again() -> None:
     assert first.outcome.read == (0,)
     assert ready.ready(0, down(1, 2)) is first
     assert ready.ready(0, down(0)) is not first
+
+
+def test_answers_are_short_lived_from_the_announcement_of_a_drain_until_it_takes_effect() -> None:
+    ready, told = steering()
+    assert ready.ready(0, FRESH).ttl == 30
+    leaving = down(0, how=AddressHealth(State.UP, leaving=True))
+    assert ready.ready(0, leaving).ttl == 7
+    drained = down(0, how=AddressHealth(State.UP, "drain"), health=leaving)
+    assert ready.ready(0, drained).ttl == 30
+    assert told == []

@@ -1,0 +1,260 @@
+"""What happens by time alone, and what must not be lost between two moments."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from gslb.app import outlook as outlook_module
+from gslb.app import server as server_module
+from gslb.app.outlook import Outlook
+from gslb.app.roster import Roster
+from gslb.app.server import persist
+from gslb.control.state import StateStore
+from gslb.core.check import Check, Target
+from gslb.core.health import Health, all_unknown
+from gslb.core.kept import Memory
+from gslb.core.override import Override
+from gslb.core.target import targets_of
+from gslb.core.trail import Result
+from gslb.core.world import Plan
+
+from sample import POOLS, make_world
+
+TARGET = Target("web", "192.0.2.10", 0)
+NOON = 1_800_000_000.0
+A_DAY_S = 86400.0
+
+
+class Clock:
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Scene:
+    """An outlook on the sample's first pool, checked by reports, with a wall clock of its own."""
+
+    def __init__(self, folder: Path, **more: object) -> None:
+        self.wall, self.clock = Clock(NOON), Clock(1000.0)
+        self.store = StateStore(folder)
+        self.plan = plan(**more)
+        self.published: list[Health] = []
+        self.outlook = Outlook(self.plan, self.store, self.published.append, self.clock, self.wall)
+
+    async def begin(self) -> None:
+        await self.outlook.begin(await self.store.open())
+
+    async def end(self) -> None:
+        await self.outlook.stop()
+        await self.store.close()
+
+    async def report(self, ok: bool) -> None:
+        """A verdict comes in."""
+        self.outlook.monitor.report(TARGET, Result(ok, "" if ok else "slow", None, self.clock()))
+        await turns()
+
+    async def put(self, **more: object) -> None:
+        now = self.wall()
+        drain = Override("pool", POOLS[0].name, "drain", "ann", "disk", now, now)
+        await self.outlook.hand.put(replace(drain, **more), "")  # type: ignore[arg-type]
+
+    @property
+    def forced(self) -> str:
+        return self.outlook.health.pools[0].ipv4[0].forced
+
+
+def plan(**more: object) -> Plan:
+    """The sample, whose first pool has one endpoint and a push check."""
+    endpoint = replace(POOLS[0].endpoints[0], ipv6=None)
+    pool = replace(POOLS[0], check="web", endpoints=(endpoint,))
+    pools = (replace(pool, **more), *POOLS[1:])  # type: ignore[arg-type]
+    config = replace(make_world().plan.config, pools=pools, checks={"web": Check("web", "push", 0)})
+    return replace(make_world().plan, config=config, targets=targets_of(config))
+
+
+async def turns() -> None:
+    """What is due now is done."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def play(folder: Path, scene: Callable[[Scene], Awaitable[None]], **more: object) -> None:
+    async def run() -> None:
+        made = Scene(folder, **more)
+        await made.begin()
+        try:
+            await scene(made)
+        finally:
+            await made.end()
+
+    asyncio.run(run())
+
+
+def test_a_drain_whose_end_comes_with_a_verdict_ends(tmp_path: Path) -> None:
+    async def scene(made: Scene) -> None:
+        await made.put(until=NOON + 600)
+        assert made.forced == "drain"
+        made.wall.now += 600
+        await made.report(ok=True)  # before the timer that waits for the end
+        assert made.forced == ""
+        assert made.outlook.hand.overrides == ()
+
+    play(tmp_path, scene)
+
+
+def test_a_lead_that_is_over_as_a_verdict_comes_in_takes_effect(tmp_path: Path) -> None:
+    async def scene(made: Scene) -> None:
+        await made.put(effective_at=NOON + 600)
+        assert made.forced == ""
+        made.wall.now += 600
+        await made.report(ok=True)
+        assert made.forced == "drain"
+
+    play(tmp_path, scene)
+
+
+def test_a_clock_that_is_set_back_lets_nothing_drained_in(tmp_path: Path) -> None:
+    async def scene(made: Scene) -> None:
+        await made.put()
+        made.wall.now -= A_DAY_S
+        made.outlook.restore(Memory(made.outlook.hand.overrides))
+        assert made.forced == "drain"
+
+    play(tmp_path, scene)
+    later = Scene(tmp_path)
+    later.wall.now -= A_DAY_S  # a machine that starts with a clock that is behind
+
+    async def start() -> None:
+        await later.begin()
+        assert later.published[0].pools[0].ipv4[0].forced == "drain"
+        await later.end()
+
+    asyncio.run(start())
+
+
+def test_a_clock_that_is_set_back_ends_nothing_too_early(tmp_path: Path) -> None:
+    async def scene(made: Scene) -> None:
+        await made.put(until=NOON + 600)
+        made.wall.now -= A_DAY_S
+        await made.report(ok=False)
+        assert made.forced == "drain"
+        made.wall.now += A_DAY_S + 600
+        await made.report(ok=True)
+        assert made.forced == ""
+
+    play(tmp_path, scene)
+
+
+def test_a_pool_that_is_released_while_it_still_fails_comes_back_by_itself(
+    tmp_path: Path,
+) -> None:
+    async def scene(made: Scene) -> None:
+        await made.report(ok=False)
+        assert made.forced == "drain"
+        (held,) = made.outlook.hand.overrides
+        assert held.who == "server"
+        await made.outlook.clear(held, "ann", "mended", "")
+        assert made.forced == ""
+        made.wall.now += 1
+        await made.report(ok=False)
+        assert made.forced == ""
+        await made.report(ok=True)
+        assert made.forced == ""
+        await made.report(ok=False)  # the next failure is another one
+        assert made.forced == "drain"
+
+    play(tmp_path, scene, manual_resume=True)
+
+
+def test_a_pool_that_was_well_when_released_is_held_at_its_next_failure(tmp_path: Path) -> None:
+    async def scene(made: Scene) -> None:
+        await made.report(ok=False)
+        await made.report(ok=True)
+        (held,) = made.outlook.hand.overrides
+        await made.put(kind="datacenter", name="fra")  # so that clearing changes nothing
+        await made.outlook.clear(held, "ann", "mended", "")
+        await made.report(ok=False)
+        assert made.outlook.hand.find("pool", POOLS[0].name) is not None
+
+    play(tmp_path, scene, manual_resume=True)
+
+
+def test_a_defect_at_the_end_of_a_drain_does_not_keep_it_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outlook_module, "LONGEST_WAIT_S", 0.0)
+    faults = [RuntimeError("a defect")]
+
+    def publish(health: Health) -> None:
+        if faults:
+            raise faults.pop()
+
+    async def scene(made: Scene) -> None:
+        await made.put(until=NOON + 600)
+        made.outlook._publish = publish  # what a server does with it
+        made.wall.now += 600
+        await turns()
+        assert made.forced == ""
+        assert made.outlook.hand.overrides == ()
+
+    with caplog.at_level(logging.ERROR):
+        play(tmp_path, scene)
+    assert not faults
+    assert "looked at again" in caplog.text
+
+
+def test_a_successor_that_ends_an_override_leaves_what_is_kept_to_its_predecessor(
+    tmp_path: Path,
+) -> None:
+    async def run() -> None:
+        old, new = Scene(tmp_path), Scene(tmp_path)
+        await old.begin()
+        await old.put(until=NOON + 600)
+        new.outlook.hand.is_heir = True
+        await new.begin()
+        await old.put(until=NOON + 9000)  # an operator makes it longer, by the old server
+        new.wall.now += 600
+        await new.report(ok=True)
+        assert new.forced == ""
+        await old.end()
+        new.outlook.hand.await_memory()
+        new.outlook.restore(await new.store.reread())
+        assert new.forced == "drain"
+        assert new.outlook.hand.overrides[0].until == NOON + 9000
+        await new.end()
+
+    asyncio.run(run())
+
+
+def test_a_reload_between_two_targets_of_the_health_is_no_error(tmp_path: Path) -> None:
+    async def scene(made: Scene) -> None:
+        roster = Roster(made.plan, made.outlook, 0.0, NOON)
+        made.outlook.health = all_unknown(())  # all pools are gone
+        body = roster.body(TARGET)
+        assert body is not None
+        assert [each.pool for each in body.endpoints] == [POOLS[0].name]
+
+    play(tmp_path, scene)
+
+
+def test_a_job_of_the_background_that_meets_a_defect_goes_on_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server_module, "AGAIN_S", 0.0)
+    faults = [RuntimeError("a defect")]
+
+    async def watch_maps() -> None:
+        if faults:
+            raise faults.pop()
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(persist(watch_maps))
+    assert "watch_maps broke off" in caplog.text
+    assert "a defect" in caplog.text
