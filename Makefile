@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --use-pe
 # Arguments for the program behind a target: make bench ARGS="--quick", make test ARGS="-k zone".
 ARGS ?=
 
+# Tests start hundreds of servers; each would compile all of gslb anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help lab compose-lab compose-drill compose-down test check static fmt bench bench-probe fuzz clean
@@ -32,8 +35,8 @@ compose-drill: ## break the container lab in every way, see what its clients see
 compose-down: ## remove the container lab
 	@$(found_python); $(PYTHON) -m deploy.compose down $(ARGS)
 
-test: $(VENV)/.dev ## every test
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## every test, by two workers; ARGS="-n 0 -k zone" has a few of them by one
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: static ## the static checks and the quick tests: what to run before every commit
 	@$(BIN)/python -m pytest -q -m 'not slow' $(ARGS)

@@ -120,7 +120,11 @@ def test_a_descriptor_that_is_no_socket_is_named():
             os.close(descriptor)
 
 
-@pytest.mark.parametrize(("pid", "count"), [("", "1"), ("1", "1"), (str(os.getpid()), "")])
+@pytest.mark.parametrize(
+    ("pid", "count"),
+    [("", "1"), ("1", "1"), (str(os.getpid()), "")],
+    ids=["nobody", "another", "without a number"],  # the same in every process that collects
+)
 def test_what_is_meant_for_another_process_is_not_taken(monkeypatch, pid, count):
     monkeypatch.setenv("LISTEN_PID", pid)
     monkeypatch.setenv("LISTEN_FDS", count)
