@@ -26,21 +26,22 @@ RUN /build/bin/pip wheel --quiet --no-deps --wheel-dir /wheel /src \
     && install -D -m 0755 /src/deploy/entrypoint.sh /entrypoint/gslb
 
 # --- target `lab`: the other servers, the tools and the clients of docker-compose.yml --------------------
+# Where a stage says things of the image, it says them as early as it can: the classic builder makes a
+# layer of each, and looks through all that is there for what has changed.
 FROM ${BASE_IMAGE} AS tools
-# No service is started here. The excluded data are 200 MB that no page of Prometheus loads.
+ENV PATH=/opt/gslb/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+# No service is started here.
 RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod 0755 /usr/sbin/policy-rc.d \
-    && printf 'path-exclude=/usr/share/%s/*\n' javascript/moment-timezone/data doc locale man \
-        > /etc/dpkg/dpkg.cfg.d/small \
+    && printf 'path-exclude=/usr/share/%s/*\n' doc locale man > /etc/dpkg/dpkg.cfg.d/small \
     && apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends \
-        bind9-dnsutils curl knot prometheus unbound > /dev/null \
+        bind9-dnsutils curl knot unbound > /dev/null \
     && rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d
 
 FROM tools AS lab
+USER 5353:5353
 COPY --from=dependencies /opt/gslb /opt/gslb
 COPY --from=build /out/ /
-ENV PATH=/opt/gslb/bin:$PATH PYTHONDONTWRITEBYTECODE=1
-USER 5353:5353
 
 # --- target `runtime`: the server, and nothing else ------------------------------------------------------
 FROM ${BASE_IMAGE} AS runtime
@@ -50,18 +51,9 @@ RUN groupadd --gid 5353 gslb \
     # Some images have the standard library without what is compiled of it.
     && python3 -m compileall -q -x '/(dist|site)-packages/|/(ensurepip|idlelib|lib2to3|test|tests|tkinter|turtledemo)/' \
         "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
-COPY --from=dependencies /opt/gslb /opt/gslb
-# Port 53 for a user who is not root: CAP_NET_BIND_SERVICE, permitted and effective, on a copy of the
-# interpreter (linux/capability.h: revision 2 with the effective bit, then the two sets in halves).
-# By system call: setcap would be a package. deploy/entrypoint.sh says when this copy is the one executed.
-RUN cp -L /opt/gslb/bin/python3 /opt/gslb/bin/python3-port53 \
-    && python3 -c 'import os, struct; os.setxattr("/opt/gslb/bin/python3-port53", "security.capability", \
-struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0))'
 # STATE_DIRECTORY: where the last good configuration is looked for when gslb.yaml itself is gone.
 ENV PATH=/opt/gslb/bin:$PATH PYTHONDONTWRITEBYTECODE=1 STATE_DIRECTORY=/var/lib/gslb
-USER 5353:5353
 WORKDIR /etc/gslb
-VOLUME /var/lib/gslb
 EXPOSE 53/udp 53/tcp
 STOPSIGNAL SIGTERM
 # A start with a full-size GeoIP database takes ten seconds, waiting for first probes ten more.
@@ -69,12 +61,18 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["/opt/gslb/bin/python3", "-P", "-m", "gslb.readiness"]
 ENTRYPOINT ["/opt/gslb/bin/gslb"]
 CMD ["serve", "-c", "/etc/gslb/gslb.yaml"]
+COPY --from=dependencies /opt/gslb /opt/gslb
+# Port 53 for a user who is not root: CAP_NET_BIND_SERVICE, permitted and effective, on a copy of the
+# interpreter (linux/capability.h: revision 2 with the effective bit, then the two sets in halves).
+# By system call: setcap would be a package. deploy/entrypoint.sh says when this copy is the one executed.
+RUN cp -L /opt/gslb/bin/python3 /opt/gslb/bin/python3-port53 \
+    && python3 -c 'import os, struct; os.setxattr("/opt/gslb/bin/python3-port53", "security.capability", \
+struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0))'
+VOLUME /var/lib/gslb
+USER 5353:5353
 COPY --from=build /out/ /
 COPY --from=build /entrypoint/gslb /opt/gslb/bin/gslb
-ARG BASE_IMAGE
-ARG VERSION=0.1.0
-ARG REVISION=""
-ARG CREATED=""
+ARG BASE_IMAGE VERSION=0.1.0 REVISION="" CREATED=""
 LABEL org.opencontainers.image.title="gslb" \
     org.opencontainers.image.description="An authoritative GeoDNS server that sends every client to a near and healthy data center" \
     org.opencontainers.image.licenses="Apache-2.0" \

@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help lab compose-lab compose-drill compose-down test check static fmt bench bench-probe fuzz clean
+.PHONY: help lab compose-lab compose-drill compose-down compose-build test check static fmt bench bench-probe fuzz clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' $(MAKEFILE_LIST) | \
@@ -35,8 +35,11 @@ compose-drill: ## break the container lab in every way, see what its clients see
 compose-down: ## remove the container lab
 	@$(found_python); $(PYTHON) -m deploy.compose down $(ARGS)
 
+compose-build: ## only the images of the container lab, so that it starts at once when it is wanted
+	@$(found_python); $(PYTHON) -m deploy.compose build $(ARGS)
+
 test: $(VENV)/.dev ## every test, by two workers; ARGS="-n 0 -k zone" has a few of them by one
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: static ## the static checks and the quick tests: what to run before every commit
 	@$(BIN)/python -m pytest -q -m 'not slow' $(ARGS)

@@ -1,4 +1,4 @@
-"""The container lab's program: `make compose-lab`, `make compose-drill`, `make compose-down`.
+"""The container lab's program: `make compose-lab`, `-drill`, `-down` and `-build`.
 
 Knows: the order of the steps, and what to tell the person before the terminal. Refuses to know:
 what the containers do (docker-compose.yml). Invariant: a run that fails or is interrupted leaves
@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deploy import composition, preflight
+from deploy import composition, preflight, removal
 from deploy.composition import Composition
 from deploy.ending import ENDING
 from deploy.image import OWN_BASE, has_image, provide_images
@@ -27,9 +27,7 @@ from deploy.step import LOG, end_session, run, say, step
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = "docker-compose.yml"
-BROKEN = "deploy/lab/gslb/zones/broken-by-the-drill.zone"
 HEALTHY_LIMIT_S = 120.0  # it takes a quarter of this; a machine with two busy cores half
-CLEAR_TRIES = 5
 HOPELESS = ("exited", "dead", "restarting")  # no waiting makes these healthy
 
 
@@ -95,22 +93,6 @@ def prepare(folder: Path, profiles: frozenset[str], limit_s: float) -> Lab:
     return lab
 
 
-def list_containers(project: str, folder: Path) -> tuple[str, ...]:
-    """The project's containers; ObstacleError if they are another folder's."""
-    form = '{{.ID}}|{{.Label "com.docker.compose.project.working_dir"}}'
-    lines = ask(
-        "docker", "ps", "--all", "--filter", f"label={PROJECT}={project}", "--format", form
-    ).splitlines()
-    for line in lines:
-        origin = line.partition("|")[2]
-        if origin and Path(origin).is_dir() and Path(origin).resolve() != folder:
-            raise ObstacleError(
-                f"a lab of the project {project} was started in {origin}:"
-                " there can be one lab at a time; end it there with make compose-down"
-            )
-    return tuple(line.partition("|")[0] for line in lines)
-
-
 def check_running(project: str) -> None:
     """Whether a lab that is up may be started again: not while a drill runs, or one is paused."""
     lab = f"label={PROJECT}={project}"
@@ -125,10 +107,14 @@ def check_running(project: str) -> None:
 
 
 def check(lab: Lab, contents: Composition, up: bool) -> None:
-    """Everything that can be known to be in the way; what the running lab has is its own."""
+    """Everything that can be known to be in the way; what the running lab has is its own.
+
+    What a lab that is gone has left is taken out of the way.
+    """
     preflight.check_ipv6()
     preflight.check_files(lab.folder, composition.mounts(lab.source))
-    # Another lab is in the way of both; its networks say so best.
+    # Another lab is in the way of both; its networks say so best, unless there is no lab any more.
+    removal.remove_leftovers(contents.subnets, preflight.list_networks())
     preflight.check_subnets(
         [subnet for subnets in contents.subnets.values() for subnet in subnets],
         lab.project,
@@ -203,55 +189,18 @@ def tail_log(container: str) -> None:
             say(f"    {container}, health check: {line}")
 
 
-def clear(project: str, folder: Path) -> str:
-    """Remove every container, network and volume of the project; what that was, in words.
-
-    Until a look finds none: the engine may still be at work for a command that was interrupted.
-    """
-    gone: dict[str, set[str]] = {"container": set(), "network": set(), "volume": set()}
-    word = ""
-    for _ in range(CLEAR_TRIES):
-        found = {"container": list_containers(project, folder)}
-        for kind in ("network", "volume"):
-            label = f"label={PROJECT}={project}"
-            found[kind] = tuple(ask("docker", kind, "ls", "--quiet", "--filter", label).split())
-        if not any(found.values()):
-            break
-        for kind, names in found.items():
-            gone[kind].update(names)
-            options = ("--force", "--volumes") if kind == "container" else ()
-            # One after the other: of several at once Docker 20.10 was seen to forget that one had
-            # left its network, which it then never removes.
-            for name in names:
-                try:
-                    ask("docker", kind, "rm", *options, name)
-                except ObstacleError as refusal:
-                    word = str(refusal)
-                    time.sleep(0.5)
-    else:
-        raise ObstacleError(f"not everything of the lab can be removed: {word}")
-    with suppress(FileNotFoundError):
-        (folder / BROKEN).unlink()
-    return ", ".join(count(names, kind) for kind, names in gone.items() if names)
-
-
-def count(names: set[str], kind: str) -> str:
-    """`13 containers`, `1 network`."""
-    return f"{len(names)} {kind}{'s' if len(names) != 1 else ''}"
-
-
 def take_down(project: str, folder: Path) -> None:
     """Remove the lab; Ctrl-C cannot leave half of it."""
     ENDING.ignore()
     with step("taking the lab down"):
-        removed = clear(project, folder)
+        removed = removal.clear(project, folder)
     say(f"removed: {removed}" if removed else "there was nothing to remove")
 
 
 def bring_up(lab: Lab, fresh: bool) -> Composition:
     """The whole way to a healthy lab. What fails on the way is taken down again if it was new."""
     contents = lab.read()
-    up = bool(list_containers(lab.project, lab.folder))
+    up = bool(removal.list_containers(lab.project, lab.folder))
     if up and fresh:
         raise ObstacleError(
             f"the lab is up (project {lab.project}), and a drill needs a fresh one:"
@@ -272,6 +221,13 @@ def bring_up(lab: Lab, fresh: bool) -> Composition:
             take_down(lab.project, lab.folder)
         raise
     return replace(contents, services=services)
+
+
+def build(lab: Lab) -> None:
+    """The images alone: whoever comes next finds them in the engine's cache."""
+    contents, log = lab.read(), lab.folder / LOG
+    log.unlink(missing_ok=True)
+    provide_images(contents, lab.source, log)
 
 
 def drill(lab: Lab) -> int:
@@ -348,7 +304,7 @@ def end(folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0, the drill's own, 1 after a line that says why, 130 if interrupted."""
     parser = argparse.ArgumentParser(prog="compose", description=__doc__.partition("\n")[0])
-    parser.add_argument("command", choices=("up", "drill", "down"))
+    parser.add_argument("command", choices=("build", "up", "drill", "down"))
     parser.add_argument("--observe", action="store_true", help="Prometheus and Grafana too")
     parser.add_argument("--folder", type=Path, default=ROOT, help="where docker-compose.yml is")
     parser.add_argument(
@@ -363,6 +319,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             end(folder)
             return 0
         lab = prepare(folder, profiles, given.limit_s)
+        if given.command == "build":
+            build(lab)
+            return 0
         if given.command == "drill":
             return drill(lab)
         contents = bring_up(lab, fresh=False)

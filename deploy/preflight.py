@@ -29,8 +29,9 @@ OLDEST_COMPOSE = (1, 28)  # the first with profiles
 LAST_PORT = 65535
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
+NETWORK = "com.docker.compose.network"
 ONE_OFF = "com.docker.compose.oneoff"
-EMPTY_WORDS = "Encountered errors while bringing up"
+EMPTY_WORDS = ("Encountered errors while bringing up", "exit status ")
 # Routes as wide as these are ways out, as a VPN splits the default route; the lab may lie in one.
 WIDEST = {4: 8, 6: 16}
 Interface = IPv4Interface | IPv6Interface
@@ -70,7 +71,7 @@ def ask(*command: str, limit_s: float = 60.0) -> str:
 
 
 def last_line(text: str) -> str:
-    """The last line that says something; docker-compose 1.29 ends with one that does not."""
+    """The last line that says something; both tools may end with one that does not."""
     lines = (line.strip() for line in reversed(text.splitlines()))
     return next((line for line in lines if line and not line.startswith(EMPTY_WORDS)), "no word")
 
@@ -190,24 +191,35 @@ def name_holder(port: Port) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DockerNetwork:
-    """A network of the engine; `project` is the compose project it is of, or ""."""
+    """A network of the engine; `project` is the compose project it is of, or "".
+
+    `key`: what docker-compose.yml calls it, or "".
+    """
 
     name: str
     project: str
     subnets: tuple[Subnet, ...]
+    key: str = ""
+    created_s: float = 0.0
 
 
 def list_networks() -> tuple[DockerNetwork, ...]:
     """The engine's networks."""
     ids = ask("docker", "network", "ls", "--quiet", "--no-trunc").split()
     form = (
-        f'{{{{.Name}}}}|{{{{index .Labels "{PROJECT}"}}}}|'
-        "{{range .IPAM.Config}}{{.Subnet}} {{end}}"
+        f'{{{{.Name}}}}|{{{{index .Labels "{PROJECT}"}}}}|{{{{index .Labels "{NETWORK}"}}}}|'
+        "{{.Created.Unix}}|{{range .IPAM.Config}}{{.Subnet}} {{end}}"
     )
     lines = ask("docker", "network", "inspect", "--format", form, *ids).splitlines()
     return tuple(
-        DockerNetwork(name, project, tuple(ip_interface(net).network for net in nets.split()))
-        for name, project, nets in (line.split("|") for line in lines if line)
+        DockerNetwork(
+            name,
+            project,
+            tuple(ip_interface(net).network for net in nets.split()),
+            key,
+            float(created_s),
+        )
+        for name, project, key, created_s, nets in (line.split("|") for line in lines if line)
     )
 
 

@@ -2,14 +2,17 @@
 
 Knows: `--server`, `control.listen`, `control.peers`, `--token-file`, the token that a server makes
 at its first start (control.md, Who may). Refuses to know: what is asked, HTTP. Invariant: a token
-that was found, not given, is shown to the servers of its configuration and to nobody else.
+that was found, not given, is shown to the servers of its configuration and to nobody else; a server
+is told once, as far as its address says which one it is.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -70,12 +73,43 @@ def _find_settings(
 def _urls_of(settings: Settings, with_peers: bool, tell: Callable[[str], None]) -> tuple[str, ...]:
     own = control_url(settings)
     peers = tuple(parse_url(peer) for peer in settings.peers) if with_peers else ()
+    peers = tuple(peer for peer in peers if not _is_own(peer, settings))
     if own is None and not peers:
         raise UnreachableError("control.listen is off; name a server with --server")
     if own is None:
         tell("control.listen is off; only control.peers are told")
         return peers
     return tuple(dict.fromkeys((own, *peers)))
+
+
+def _is_own(peer: str, settings: Settings) -> bool:
+    """Whether a peer is this very server: two that read one file are both in it.
+
+    Only by its address. A name would have to be looked up, and this may be the DNS that is down.
+    """
+    parts = urlsplit(peer)
+    try:
+        address = ip_address(parts.hostname or "")
+    except ValueError:
+        return False
+    if settings.control is None or parts.scheme != "http":
+        return False
+    listen, port = ip_address(settings.control[0]), settings.control[1]
+    is_any = listen.is_unspecified and listen.version == address.version
+    if (parts.port or 80) != port or not (is_any or listen == address):
+        return False
+    return address.is_loopback or _is_here(address)
+
+
+def _is_here(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is this machine's: what goes there then comes from it. Sends nothing."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((str(address), 9))
+            return ip_address(sock.getsockname()[0]) == address
+    except (OSError, ValueError):
+        return False
 
 
 class _Found:

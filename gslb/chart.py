@@ -28,6 +28,8 @@ from gslb.moment import parse_time, span_text, time_text
 
 STYLES: Final = {"up": "green", "down": "bold red", "unknown": "yellow"}
 CERTIFICATE_S: Final = 30 * 86400  # a certificate that lasts longer is not worth a line
+MOST_QUIET: Final = 20  # targets that are well, listed one by one on a terminal
+MOST_LINES: Final = 40  # of a picture that needs its first lines at its end as well
 _HEADS: Final = ("STATE", "CHECK", "ADDRESS", "FOR", "LATENCY", "P95", "POOLS")
 
 Key = tuple[str, str, int]
@@ -61,16 +63,32 @@ def summarize(body: Body) -> Line:
 
 
 def compose_health(body: Body, now: float, width: int | None) -> list[Line]:
-    """The whole picture; `now` in Unix seconds, for a body that does not say when it was made."""
+    """The whole picture; `now` in Unix seconds, for a body that does not say when it was made.
+
+    On a terminal, of `width`, what is well is only counted where it would push the rest away.
+    """
     now = parse_time(body.get("at")) or now
-    lines: list[Line] = []
+    first: list[Line] = []
     blind = object_of(body, "blind")
     if blind:
-        lines += fold((_blind_text(blind, now), "bold white on red"), width)
-    lines.append(summarize(body))
+        first += fold((_blind_text(blind, now), "bold white on red"), width)
+    first.append(summarize(body))
     targets = sorted(objects_of(body, "targets"), key=_order)
-    if targets:
-        lines += [(), *lay_out(_HEADS, [_row(target, now) for target in targets], width)]
+    shown = [each for each in targets if _is_notable(each) or _lasts(each, now) is not None]
+    quiet = len(targets) - len(shown)
+    if width is None or quiet <= MOST_QUIET:
+        quiet, shown = 0, targets
+    lines = list(first)
+    if shown:
+        lines += [(), *lay_out(_HEADS, [_row(target, now) for target in shown], width)]
+    if quiet:
+        where = "a pipe (gslb health | less) and --json have them all"
+        lines += [
+            (),
+            *fold(f"{quiet} {'more are' if shown else 'are'} up and well; {where}", width),
+        ]
+    if width is not None and len(lines) > MOST_LINES:
+        lines += [(), *first]  # where the eye is once it has all gone by
     return lines
 
 
@@ -137,11 +155,16 @@ def _remarks(target: Body, now: float) -> Iterator[Segment]:
     load = number_of(target, "load")
     if load is not None:
         yield f"load {load:.2f}"
-    expires = parse_time(target.get("certificate_expires"))
-    if expires is not None and expires - now < CERTIFICATE_S:
-        left = expires - now
+    left = _lasts(target, now)
+    if left is not None:
         when = f"expires in {span_text(left)}" if left > 0 else f"expired {span_text(-left)} ago"
         yield (f"its certificate {when}", "bold yellow")
+
+
+def _lasts(target: Body, now: float) -> float | None:
+    """For how many seconds its certificate is still good; None if that is no worry."""
+    expires = parse_time(target.get("certificate_expires"))
+    return expires - now if expires is not None and expires - now < CERTIFICATE_S else None
 
 
 def _blind_text(blind: Body, now: float) -> str:

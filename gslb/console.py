@@ -62,7 +62,7 @@ def redrawing() -> Iterator[Callable[[Sequence[Line]], None]]:
         def draw(lines: Sequence[Line]) -> None:
             room = max(2, console.height - 1)
             if len(lines) > room:
-                more = f"({len(lines) - room + 1} more lines; all without --watch)"
+                more = f"({len(lines) - room + 1} more lines; a pipe gets all)"
                 lines = [*lines[: room - 1], ((more, "dim"),)]
             live.update(Text("\n").join(map(_text, lines)), refresh=True)
 
@@ -95,6 +95,8 @@ def print_lines(lines: Iterable[Line]) -> None:
 
 def printable(text: str) -> str:
     """The text with control characters written as \\xNN."""
+    if text.isprintable():  # almost always, and thousands of rows have many of them
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

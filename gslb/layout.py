@@ -18,6 +18,7 @@ Body = Mapping[str, object]
 
 GAP: Final = "  "
 INDENT: Final = "    "
+LONG: Final = 8  # characters beyond what is usual in a column
 USUAL_WIDTH: Final = 80  # of a pipe: only to choose between one line and two
 
 
@@ -34,7 +35,8 @@ class Row:
 def lay_out(heads: Sequence[str], rows: Sequence[Row], width: int | None) -> list[Line]:
     """A table; `heads` has one more than there are cells, for `aside`; `width` None: a pipe."""
     titles = Row(tuple((head, "bold") for head in heads[:-1]), (heads[-1], "bold"))
-    sizes = [max(map(len, map(_text, column))) for column in _columns([titles, *rows])]
+    columns = [[len(_text(cell)) for cell in column] for column in _columns([titles, *rows])]
+    sizes = _fit(columns, (width or USUAL_WIDTH) - len(GAP) * len(columns))
     lines: list[Line] = []
     for row in (titles, *rows):
         lines += _lay_out_row(row, sizes, width)
@@ -57,6 +59,22 @@ def fold(segment: Segment, width: int | None, indent: str = "") -> list[Line]:
     return [((line, style),) for line in wrapped]
 
 
+def _fit(columns: Sequence[Sequence[int]], room: int) -> list[int]:
+    """The columns' sizes, by the lengths of their cells, the head's first.
+
+    Where all of it finds no room, a few long cells (a tenth) push aside what follows them on their
+    own lines rather than everybody's.
+    """
+    sizes = [max(lengths) for lengths in columns]
+    usual = [
+        max(lengths[0], sorted(lengths[1:])[(len(lengths) - 2) * 9 // 10]) for lengths in columns
+    ]
+    for index in sorted(range(len(sizes)), key=lambda index: usual[index] - sizes[index]):
+        if sum(sizes) > room and sizes[index] - usual[index] > LONG:
+            sizes[index] = usual[index]
+    return sizes
+
+
 def _columns(rows: Sequence[Row]) -> list[tuple[Segment, ...]]:
     return list(zip(*(row.cells for row in rows), strict=True))
 
@@ -66,7 +84,7 @@ def _lay_out_row(row: Row, sizes: Sequence[int], width: int | None) -> list[Line
     for cell, size in zip(row.cells, sizes, strict=True):
         text, style = cell if isinstance(cell, tuple) else (cell, "")
         segments += [(text, style), " " * (size - len(text)) + GAP]
-    used, aside = sum(sizes) + len(GAP) * len(sizes), _text(row.aside)
+    used, aside = sum(map(len, map(_text, segments))), _text(row.aside)
     below = [row.aside] if aside and used + len(aside) > (width or USUAL_WIDTH) else []
     segments[-1:] = [segments[-1], row.aside] if aside and not below else []
     lines: list[Line] = [tuple(segments)]

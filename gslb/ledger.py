@@ -20,9 +20,11 @@ _NOTHING: Final = "nothing here has this name"  # `real` of what no longer exist
 _HEADS: Final = ("OBJECT", "STATE", "REAL", "SINCE", "UNTIL", "BY")
 
 
-def compose_result(url: str, reply: Body) -> Line:
-    """What a server did, of a reply to PUT or DELETE."""
+def compose_result(url: str, name: str, reply: Body) -> Line:
+    """What a server did to what was called `name`, of a reply to PUT or DELETE."""
     cleared = object_of(reply, "cleared")
+    if "cleared" in reply and not cleared:
+        return (url, ": ", ("nothing to clear", "bold"), f": {name} has no override")
     if cleared:
         said = f" {text_of(cleared, 'state')} {_name(cleared)}{_real(cleared)}"
         return (url, ": ", ("cleared", "bold"), said)

@@ -86,8 +86,8 @@ def override(
     A drain is cleared the same way. up hides failures, so it needs --for. Of overrides of a data
     center, a pool and an endpoint the narrowest counts.
 
-    Exit status 0: every server did it; 1: one refused; 3: one could not be reached, all others
-    did it. To say it again is harmless.
+    Exit status 0: every server did it; 1: one refused, or none had anything to clear; 3: one
+    could not be reached, all others did it. To say it again is harmless.
 
     \b
     Examples:
@@ -206,10 +206,13 @@ def _tell(
                 console.note(outcome.error)
             continue
         if not as_json:
-            console.say(*compose_result(outcome.url, outcome.body))
+            console.say(*compose_result(outcome.url, name, outcome.body))
         for warning in find_warnings(outcome.body):
             console.warn(f"{outcome.url}: {warning}")
-    raise typer.Exit(exit_status(outcomes))
+    # A server without the override is as it was ordered; that none had it was hardly meant.
+    bodies = [each.body for each in outcomes]
+    nobody = all(body is not None and not body.get("cleared") for body in bodies)
+    raise typer.Exit(1 if order is None and nobody else exit_status(outcomes))
 
 
 def _find(

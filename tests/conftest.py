@@ -3,9 +3,8 @@
 `quick` is for the desk, `ci` for the gate: more examples, and the same ones each time, so that a
 red gate means a change and not a roll of the dice. `GSLB_HYPOTHESIS=ci make test` has them here.
 
-`make test` has two workers. One of them runs all of a file (what its fixtures made is used by all
-of it), or of the files that name one group, `pytestmark = pytest.mark.xdist_group("docker")`,
-because they want something that is there only once.
+`make test` has two workers. One of them runs all of a file, since all of it uses what its fixtures
+made, or all files that want something which is there only once.
 """
 
 from __future__ import annotations
@@ -14,26 +13,40 @@ import os
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
+
+ONE_AFTER_THE_OTHER = {
+    "the container lab": {
+        "tests/deploy/test_compose.py",
+        "tests/deploy/test_image.py",
+        "tests/deploy/test_removal.py",
+        "tests/lab/test_engine.py",
+    },
+    "the lab's own addresses": {"tests/lab/test_failover.py", "tests/lab/test_world.py"},
+}
 
 settings.register_profile("quick", max_examples=50, deadline=None)
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, print_blob=True)
 settings.load_profile(os.environ.get("GSLB_HYPOTHESIS", "ci" if "CI" in os.environ else "quick"))
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test has a group; groups that take long come first, so that no worker ends alone."""
-    slow = set()
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.stem}"))
-        if item.get_closest_marker("slow") is not None:
-            slow.add(group(item))
-    items.sort(key=lambda item: group(item) not in slow)
+    """Files that take long come first, so that no worker ends alone with one."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow)
 
 
-def group(item: pytest.Item) -> str:
-    """The one that a test is marked with."""
-    (mark,) = item.iter_markers("xdist_group")
-    (name,) = mark.args
-    return name
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling:
+    """Who distributes the tests: by the names of their files, all that the first process has."""
+    return Companies(config, log)
+
+
+class Companies(LoadFileScheduling):
+    """A file is for one worker, and so are files that are run one after the other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        found = (name for name, files in ONE_AFTER_THE_OTHER.items() if file in files)
+        return next(found, file)

@@ -10,6 +10,7 @@ from gslb.core.policy import Child, Node, Policy, PoolNode, Shed
 from gslb.core.setting import Settings
 from gslb.core.table import PolicyTable, uniform_table
 from gslb.core.world import World
+from gslb.serve.ready import Ledger, Steering
 
 from sample import POOLS, make_world
 
@@ -37,3 +38,10 @@ def loaded_world(
     config = replace(world.plan.config, pools=(FRA, IAD, NRT, SORRY, *POOLS[4:]))
     plan = replace(world.plan, config=config, tables=tables)
     return World(plan, with_shares(world.health, shares), 1)
+
+
+def steering_of(world: World) -> Steering:
+    """The ready answers of `split`, for A."""
+    plan = world.plan
+    policy, table = plan.config.policies["split"], plan.tables["split"]
+    return Steering(policy, table, plan.config.pools, 30, 4, Ledger(lambda *_: None))

@@ -68,11 +68,16 @@ tests:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has, below those that Linux gives to clients: the tests have many."""
+    """Ports that nobody has, below those that Linux gives to clients: the tests have many.
+
+    A server binds them seconds later, so each of pytest-xdist's workers draws from its own.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % workers
     found: list[int] = []
     draw = SystemRandom()
     while len(found) < count:
-        port = draw.randrange(20001, 32768)
+        port = draw.randrange(20001 + worker, 32768, workers)
         try:
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                 with socket.socket(socket.AF_INET6, kind) as sock:
@@ -94,6 +99,7 @@ class Running:
     port: int
     process: subprocess.Popen[str] | None = None
     listeners: dict[str, socket.socket] = field(default_factory=dict)
+    told_before: int = 0  # characters of the log, to the tests that had this server earlier
 
     @property
     def config(self) -> Path:
@@ -101,7 +107,7 @@ class Running:
 
     @property
     def log(self) -> str:
-        return (self.folder / "log").read_text()
+        return (self.folder / "log").read_text()[self.told_before :]
 
     def write(self, config: str = CONFIG, zone: str = ZONE) -> None:
         """Writes gslb.yaml and the zone."""
@@ -131,6 +137,7 @@ class Running:
 
     def launch(self, *arguments: str, **environment: str) -> None:
         """Starts the server, and does not wait for it."""
+        self.told_before = 0
         with open(self.folder / "log", "w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gslb", "serve", "-c", str(self.config), *arguments],
@@ -151,6 +158,26 @@ class Running:
         line = self.process.stdout.readline()
         assert line.startswith("ready "), f"{line}\n{self.log}"
         return line
+
+    def reload(self, kind: str = "reload") -> None:
+        """Has the files read again; until the log tells what came of it."""
+        known = len(self.events(kind))
+        self.signal(signal.SIGHUP)
+        self.wait_events(kind, known + 1)
+
+    def renew(self) -> None:
+        """For the next test: all as at the start, and the log as if empty."""
+        endpoints = {"127.10.1.1", "127.10.2.1"}
+        self.close(*self.listeners.keys() - endpoints)
+        self.open(*endpoints - self.listeners.keys())
+        files = (self.config, self.folder / "zones" / "gslb.example.com.zone")
+        found = [path.read_text() for path in files]
+        self.write()
+        if found != [path.read_text() for path in files]:
+            self.reload()
+        wait_for(lambda: self.metric('pool_available{pool="web-fra"}') == 1)
+        assert self.addresses() == {"127.10.1.1"}
+        self.told_before += len(self.log)
 
     def signal(self, number: int) -> None:
         """Sends a signal."""
@@ -209,6 +236,11 @@ class Running:
         except urllib.error.URLError:
             return 0, ""
 
+    def metric(self, sample: str) -> float:
+        """One sample of /metrics, without `gslb_`; 0 if it is not there."""
+        lines = (line.rpartition(" ") for line in self.get("/metrics")[1].splitlines())
+        return next((float(value) for name, _, value in lines if name == f"gslb_{sample}"), 0.0)
+
     @property
     def token(self) -> str:
         """The token that the server made at its first start."""
@@ -265,11 +297,15 @@ class Running:
 def wait_for(
     condition: Callable[[], bool], seconds: float = 60, complaint: Callable[[], str] = str
 ) -> float:
-    """Polls until the condition holds; seconds it took."""
+    """Polls until the condition holds; seconds it took.
+
+    The longer it takes, the more rarely: to look costs what is looked at its processor, too.
+    """
     started = time.monotonic()
     while not condition():
-        assert time.monotonic() - started < seconds, complaint()
-        time.sleep(0.01)
+        passed = time.monotonic() - started
+        assert passed < seconds, complaint()
+        time.sleep(min(max(0.01, passed / 20), 0.05))
     return time.monotonic() - started
 
 
@@ -336,6 +372,11 @@ class Client:
                 if sent is not None:
                     self.slowest_s = max(self.slowest_s, time.monotonic() - sent)
                     self.replies[reply[2:]] += 1
+
+    @property
+    def unanswered(self) -> list[float]:
+        """When those of the last 65536 queries were sent that have no reply (monotonic)."""
+        return list(self._waiting.values())
 
     def messages(self) -> list[dns.message.Message]:
         """Every different reply."""

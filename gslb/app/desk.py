@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from itertools import islice
 
 from gslb.app.hand import NOT_KEPT
@@ -87,14 +88,16 @@ class Desk:
         return ChangeBody(override=self._body(override), kept=kept, warning=warning)
 
     async def clear_override(self, kind: AnyKind, name: str, why: str, by: By) -> ClearedBody:
-        """Ends an override. Raises LookupError if there is none, ValueError for an ambiguous
-        name."""
+        """Ends an override, if there is one. Raises LookupError if there is no such object
+        either, ValueError for an ambiguous name."""
         override = self._find(kind, name)
+        if override is None:
+            return ClearedBody(cleared=None, kept=True, warning=None)
         cleared = self._body(override)
         kept = await self._outlook.clear(override, by.name, why, by.source)
         return ClearedBody(cleared=cleared, kept=kept, warning=self._warning(kept))
 
-    def _find(self, kind: AnyKind, name: str) -> Override:
+    def _find(self, kind: AnyKind, name: str) -> Override | None:
         """The override that an object has, be the object still there or not."""
         hand = self._outlook.hand
         matches = [
@@ -102,11 +105,7 @@ class Desk:
         ]
         if len(matches) == 1:
             return matches[0]
-        found, canonical = find_object(self._world().plan.config, kind, name)
-        override = hand.find(found, canonical)
-        if override is None:
-            raise LookupError(f"{found}/{canonical} has no override")
-        return override
+        return hand.find(*find_object(self._world().plan.config, kind, name))
 
     def _body(self, override: Override) -> OverrideBody:
         config = self._world().plan.config
@@ -140,7 +139,9 @@ class Desk:
         plan = self._world().plan
         known = plan.config.checks.get(check)
         if known is None:
-            raise LookupError(f'no check "{check}"')
+            close = get_close_matches(check, plan.config.checks, n=1)
+            hint = f'; did you mean "{close[0]}"?' if close else ""
+            raise LookupError(f'no check "{check}"{hint}')
         if known.type != "push":
             raise ValueError(f'check "{check}" is of type {known.type}; only push takes reports')
         if not known.enabled:

@@ -1,9 +1,9 @@
 """What the World's health is made of, from the prober's verdicts to what answers read.
 
 Knows: in which order things follow from each other: verdicts, the operator's hand, calculated
-checks, manual resume, ramps and shares; what is remembered over a restart, and what is told.
-Refuses to know: how any of them works; zones, sockets. Invariant: whatever changed, health is put
-together by one function, `_follow`, and published by one call in the loop that answers.
+checks, manual resume, ramps and shares. Refuses to know: how any of them works, who is told
+(herald.py), what is remembered (recall.py); zones, sockets. Invariant: whatever changed, health is
+put together by one function, `_follow`, and published by one call in the loop that answers.
 """
 
 from __future__ import annotations
@@ -11,32 +11,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
 
 from gslb.app.hand import Hand
+from gslb.app.herald import Herald
 from gslb.app.pace import Pace
-from gslb.app.report import reason_of
-from gslb.control.body import stamp
+from gslb.app.recall import Recall
 from gslb.control.state import StateStore
 from gslb.core.calculated import Conclusion, conclude, settle
 from gslb.core.check import Target
 from gslb.core.health import AddressHealth, Health, PoolHealth, State, all_unknown, standing
-from gslb.core.kept import Kept, Memory
+from gslb.core.kept import Memory
 from gslb.core.override import Override, next_change, with_overrides
 from gslb.core.policy import FAMILIES, Pool
-from gslb.core.setting import ProbeSettings
 from gslb.core.target import with_verdicts
-from gslb.core.trail import TargetHealth, Trail, Transition
+from gslb.core.trail import TargetHealth, Trail
 from gslb.core.world import Plan
-from gslb.observe.log import ERROR, INFO, WARNING, event
 from gslb.probe.monitor import Monitor
 
 A_TURN = 500  # targets whose health is taken over without a pause for answers
-A_DAY_S = 86400.0
-WARN_OF_EXPIRY_S = 14 * A_DAY_S  # health.md
 STEP_GAP_S = 1.0  # between two looks at ramps and shares
 LONGEST_WAIT_S = 30.0  # the wall clock may be set: what depends on it is looked at so often
 
@@ -54,17 +49,18 @@ class Outlook:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.transitions: Counter[tuple[str, str]] = Counter()
+        self._herald = Herald(store, clock, wall)
+        self.transitions = self._herald.transitions
         self.health = self._published = all_unknown(plan.config.pools)
         self.hand = Hand(store, self._review)
-        self.blind_since: float | None = None  # Unix seconds
         self.monitor = Monitor(
             self._hear,
             plan.config.settings.probe,
             clock=clock,
             datacenters_up=self._count_datacenters,
-            tell_blind=self._tell_blind,
+            tell_blind=self._herald.tell_blind,
         )
+        self._recall = Recall(self.monitor, store, lambda: self._probed, clock, wall)
         self.pace = Pace(clock, self.monitor.loads)
         self._plan = plan
         self._probed = plan  # what the prober looks after; at a reload the coming plan
@@ -73,8 +69,6 @@ class Outlook:
         self._clock, self._wall = clock, wall
         self._calculated: dict[Target, Trail] = {}
         self._concluded: dict[Target, Conclusion] = {}
-        self._told: dict[Target, float] = {}
-        self._warned: dict[Target, tuple[float, float]] = {}  # of an expiry at, told at
         self._missed: dict[Target, TargetHealth] | None = None  # heard while surveying
         self._by_hand: tuple[Pool, ...] = ()  # those with `manual_resume`
         self._released: set[str] = set()  # of these, while they go on failing
@@ -90,14 +84,13 @@ class Outlook:
         plan, settings = self._plan, self._plan.config.settings.probe
         self.hand.restore(memory.overrides)
         self.hand.expire(self._wall())
-        fresh = self._fresh(memory.health, settings)
-        self._store.forget_health(target for target in fresh if target in plan.targets)
-        self.monitor.remember(fresh)
+        self._recall.take_up(memory.health)
         await self.monitor.watch(plan.config.checks, plan.targets)
         self.take_over(plan, await self.survey(plan))
         self._publish(self.health)
         self.monitor.start()
         await self.monitor.settle(settings.settle_s)
+        self._recall.begin()
 
     async def stop(self) -> None:
         """Probes no more; what is known now is what a start finds."""
@@ -105,7 +98,7 @@ class Outlook:
             self._timer.cancel()
             self._timer = None
         await self.monitor.stop()
-        self._store.keep_alive(self._wall())
+        await self._recall.stop()
 
     def restore(self, memory: Memory) -> None:
         """The overrides that another server of this state directory left behind."""
@@ -118,7 +111,7 @@ class Outlook:
         self._probed = plan
         await self.monitor.watch(plan.config.checks, plan.targets, settings)
         await self.monitor.settle(settings.settle_s)
-        self._told = {target: at for target, at in self._told.items() if target in plan.targets}
+        self._herald.forget(plan.targets)
 
     async def survey(self, plan: Plan) -> Health:
         """The health of a plan's pools by all that is known at the end of this.
@@ -265,76 +258,18 @@ class Outlook:
         """All that is known of a target, probed, reported or calculated."""
         return self._calculated.get(target) or self.monitor.trail_of(target)
 
-    def _tell(self, plan: Plan, changed: Iterable[Target]) -> None:
-        """What changed its state is kept, and one event each."""
-        told: list[tuple[Target, Transition, float | None]] = []
-        for target in changed:
-            trail = self.trail_of(target)
-            change = trail.transition if trail is not None else None
-            if change is not None and self._told.get(target) != change.at:
-                told.append((target, change, self._told.get(target)))
-                self._told[target] = change.at
-        if not told:
-            return
-        wall, now = self._wall(), self._clock()
-        # First of all: who is killed in the next moment has to know it when it is back.
-        self._store.keep_health(
-            Kept(target, change.after, wall - (now - change.at), wall) for target, change, _ in told
-        )
-        for target, change, before_s in told:
-            self._tell_transition(plan, target, change, before_s)
-
-    def _tell_transition(
-        self, plan: Plan, target: Target, change: Transition, before_s: float | None
-    ) -> None:
-        config, slots = plan.config, plan.targets.get(target, ())
-        pools = sorted({config.pools[slot.pool].name for slot in slots})
-        to = change.after.name.lower()
-        for name in pools if change.before is not change.after else ():
-            self.transitions[name, to] += 1
-        event(
-            "transition",
-            level=WARNING if change.after is State.DOWN else INFO,
-            check=target.check,
-            address=target.address,
-            port=target.port,
-            pools=",".join(pools),
-            **{"from": change.before.name.lower()},
-            to=to,
-            why=reason_of(change, config.checks[target.check]),
-            **({} if before_s is None else {"after_s": round(change.at - before_s, 1)}),
-        )
-
-    def _tell_blind(self, why: str) -> None:
-        if why:
-            self.blind_since = self._wall()
-            kept = "every verdict stays as it is, answers go on"
-            event("blind", level=ERROR, **{"from": "seeing"}, to="blind", why=why, kept=kept)
-            return
-        since, self.blind_since = self.blind_since, None
-        lasted = {} if since is None else {"after_s": round(self._wall() - since, 1)}
-        event("blind", level=WARNING, **{"from": "blind"}, to="seeing", why="seen again", **lasted)
+    @property
+    def blind_since(self) -> float | None:
+        """Since when the prober is blind (Unix seconds), None if it sees."""
+        return self._herald.blind_since
 
     def look_at_certificates(self) -> None:
-        """A warning event, once a day, for each certificate that expires within 14 days."""
-        now = self._wall()
-        found = self.monitor.certificates
-        for target, at in found.items():
-            left_s = at - now
-            told = self._warned.get(target)
-            if left_s > WARN_OF_EXPIRY_S or (told and told[0] == at and now - told[1] < A_DAY_S):
-                continue
-            self._warned[target] = (at, now)
-            event(
-                "certificate",
-                level=WARNING,
-                check=target.check,
-                address=target.address,
-                port=target.port,
-                expires=stamp(at),
-                why=f"it expires in {left_s / A_DAY_S:.1f} d" if left_s > 0 else "it has expired",
-            )
-        self._warned = {t: told for t, told in self._warned.items() if t in found}
+        """Tells of those that expire soon."""
+        self._herald.tell_expiries(self.monitor.certificates)
+
+    def _tell(self, plan: Plan, changed: Iterable[Target]) -> None:
+        trails = ((target, self.trail_of(target)) for target in changed)
+        self._herald.tell(plan, {target: trail for target, trail in trails if trail is not None})
 
     def _count_datacenters(self) -> int:
         """How many data centers have an address that is up, as far as a probe that can fail when
@@ -352,17 +287,6 @@ class Outlook:
                 and _has_up(self.health.pools[pool.index])
             }
         )
-
-    def _fresh(
-        self, kept: Iterable[Kept], settings: ProbeSettings
-    ) -> dict[Target, tuple[State, float]]:
-        """What is remembered and not too old: state, and since when in monotonic seconds."""
-        now, wall = self._clock(), self._wall()
-        return {
-            each.target: (each.state, now - max(0.0, wall - each.since))
-            for each in kept
-            if wall - each.seen_at <= settings.state_max_age_s
-        }
 
 
 def has_failed(pool: Pool, health: PoolHealth) -> bool:

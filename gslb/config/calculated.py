@@ -7,18 +7,19 @@ whoever walks it: a pool's health is that of its check.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from gslb.config.report import Report, quote
+from gslb.config.report import Report, listing, quote
 from gslb.config.tree import Entry, Scalar, Sequence, Tree
 from gslb.config.tree import Mapping as Table
 from gslb.core.check import Check, Member
-from gslb.core.policy import Pool
+from gslb.core.policy import FAMILIES, Family, Pool
 from gslb.errors import Where
 
 MOST_CIRCLES: Final = 20
+MOST_NAMED: Final = 8  # pools that a message lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,71 @@ def read_members(
             found[entry.key] = _with_members(check, entry, defaults, around, report)
     _look_for_circles(found, pools, places, report)
     return found
+
+
+def look_at_families(
+    checks: Mapping[str, Check],
+    pools: Iterable[Pool],
+    places: Mapping[tuple[str, str], Where],
+    report: Report,
+) -> None:
+    """Warn of checks that cannot be up for a family, because what they count has no address of it.
+
+    Pools of one family each are no mistake where one of them is enough.
+    """
+    by_name = {pool.name: pool for pool in pools}
+    looked: set[tuple[str, Family]] = set()
+    for pool in by_name.values():
+        top = checks.get(pool.check or "")
+        if top is None or top.type != "calculated":
+            continue
+        for family in _probed_families(pool):
+            for check in () if (top.name, family) in looked else _calculated_below(top, checks):
+                if (check.name, family) not in looked:
+                    looked.add((check.name, family))
+                    _look_at_need(
+                        check, family, pool, by_name, places["checks", check.name], report
+                    )
+
+
+def _look_at_need(
+    check: Check,
+    family: Family,
+    pool: Pool,
+    pools: Mapping[str, Pool],
+    where: Where,
+    report: Report,
+) -> None:
+    counted = [pools.get(member.name) for member in check.of if member.kind == "pool"]
+    lacking = [each.name for each in counted if each is not None and not each.has(family)]
+    if not lacking or len(check.of) - len(lacking) >= check.need.of(len(check.of)):
+        return
+    names = listing(map(quote, lacking[:MOST_NAMED]))
+    what = f"of: no IPv{family} address in pool {names}, so for those of pool {quote(pool.name)} "
+    what += f"it is always {'up' if check.invert else 'down'}"
+    report.warn(where, f"check {quote(check.name)}", what, "add one, or lower need")
+
+
+def _probed_families(pool: Pool) -> tuple[Family, ...]:
+    """The families of the addresses at which a pool's check is made."""
+    written = [e.check_address for e in pool.endpoints if e.check_address is not None]
+    found: set[Family] = {6 if ":" in address else 4 for address in written}
+    for endpoint in pool.endpoints:
+        if endpoint.check_address is None:
+            found |= {family for family in FAMILIES if endpoint.address(family) is not None}
+    return tuple(sorted(found))
+
+
+def _calculated_below(top: Check, checks: Mapping[str, Check]) -> Iterator[Check]:
+    """A check and those that it counts for the same address, as far as they are calculated."""
+    waiting, seen = [top.name], {top.name}
+    while waiting:
+        check = checks.get(waiting.pop())
+        if check is not None and check.enabled and check.type == "calculated":
+            yield check
+            below = {member.name for member in check.of if member.kind == "check"} - seen
+            seen |= below
+            waiting += sorted(below)
 
 
 def _with_members(
@@ -88,7 +154,7 @@ def _member_of(item: Tree, subject: str, around: _Around, report: Report) -> Mem
         report.error(item.where, subject, f"of: {quote(text)} is a check and a pool", hint)
         return None
     if not is_check and not is_pool:
-        known_names = {*around.checks, *around.pools}
+        known_names = dict.fromkeys((*around.checks, *around.pools))
         report.unknown(item.where, subject, "check or pool", text, known_names)
         return None
     return Member("check" if is_check else "pool", text)

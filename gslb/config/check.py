@@ -34,7 +34,8 @@ from gslb.wire.rrtype import AAAA, NOERROR, A, type_text
 
 USUAL_PORTS: Final[dict[CheckType, int]] = {"http": 80, "https": 443, "dns": 53}
 _NONE: Final[frozenset[str]] = frozenset()
-_ROWS: Final = frozenset({"fall", "rise", "rapid"})
+# What only a probe has: failures in a row to count, a time to wait for, a beat to shift.
+_OF_PROBES: Final = ("fall", "jitter", "latency", "rapid", "rise", "timeout")
 # Without them there is nothing to probe or to count; what to write.
 _MANDATORY: Final = {
     "query": "write the name and the type to ask for",
@@ -93,8 +94,7 @@ class _CheckReader:
         ]
         for key in missing:
             self._error(key, f"{quote(key)} is missing", _MANDATORY[key])
-        if kind in PROBED:
-            self._look_at_times(model)
+        self._look_at_times(model, kind in PROBED)
         return None if missing else self._check_of(kind, model)
 
     def _without_foreign_keys(self, table: Mapping, kind: CheckType) -> Mapping:
@@ -109,10 +109,10 @@ class _CheckReader:
             self._report.error(table.place(key), self._subject, what, hint)
         return table.without(*foreign)
 
-    def _look_at_times(self, model: CheckModel) -> None:
+    def _look_at_times(self, model: CheckModel, is_probed: bool) -> None:
         if model.interval < 1:
             self._error("interval", "interval is below 1s", "probe at most once a second")
-        if model.timeout >= model.interval >= 1:
+        elif is_probed and model.timeout >= model.interval:
             key = "timeout" if "timeout" in self._whole.entries else "interval"
             what = f"timeout {model.timeout:g}s is not below interval {model.interval:g}s"
             self._error(key, what, "shorten the timeout")
@@ -136,7 +136,7 @@ class _CheckReader:
         if isinstance(model, SecureModel | DnsCheckModel | ExecCheckModel) and model.port:
             check = replace(check, port=model.port, names_port=True)
         if isinstance(model, SecureModel):
-            check = self._with_trust(check, model)
+            check = self._with_trust(check, model, _speaks_tls(kind, model))
         match model:
             case HttpCheckModel():
                 return self._http(check, model)
@@ -147,20 +147,20 @@ class _CheckReader:
             case ExecCheckModel():
                 return self._exec(check, model)
             case CalculatedCheckModel():
-                self._look_at_rows(kind, "what it counts has that, and it follows at once")
+                self._look_at_idle(kind, "what it counts has that, and it follows at once")
                 return replace(check, need=model.need or check.need)
             case PushCheckModel():
-                self._look_at_rows(kind, "a report counts at once")
+                self._look_at_idle(kind, "a report counts at once")
                 return replace(check, ttl_s=model.ttl)
             case _:
                 self._look_at_ping()
                 return check
 
-    def _with_trust(self, check: Check, model: SecureModel) -> Check:
+    def _with_trust(self, check: Check, model: SecureModel, is_secure: bool) -> Check:
         ca_file = None
         if model.ca_file is not None:
             ca_file = absolute(self._folder, model.ca_file)
-            if fault := fault_of_ca_file(ca_file):
+            if is_secure and (fault := fault_of_ca_file(ca_file)):
                 what = f"ca_file: {quote(model.ca_file)} {fault}"
                 self._warn("ca_file", what, "until it is mended, every probe fails")
         return replace(check, host=model.host, verify_tls=model.verify_tls, ca_file=ca_file)
@@ -169,8 +169,11 @@ class _CheckReader:
         if model.body is not None and model.body_regex is not None:
             self._error("body_regex", "both body and body_regex", "keep one of them")
         self._look_at_body(model)
-        if "ca_file" in self._own.entries and not model.verify_tls:
-            self._warn("ca_file", "ca_file is not read", "write verify_tls: true")
+        if "ca_file" in self._own.entries:
+            if not _speaks_tls(check.type, model):
+                self._warn("ca_file", "ca_file is not read without TLS", "write type: https")
+            elif not model.verify_tls:
+                self._warn("ca_file", "ca_file is not read", "write verify_tls: true")
         return replace(
             check,
             path=model.path,
@@ -233,16 +236,29 @@ class _CheckReader:
         if fault := fault_of_ping():
             self._warn("type", fault, f"if this is the machine that probes: {PING_HINT}")
 
-    def _look_at_rows(self, kind: CheckType, why: str) -> None:
-        """What counts failures in a row is for what is probed."""
-        for key in sorted(_ROWS & self._own.entries.keys()):
-            self._warn(key, f"{key} is not read of type {kind}", why)
+    def _look_at_idle(self, kind: CheckType, why: str) -> None:
+        """What says how to probe is for what is probed."""
+        # A push check that flaps is held down for some intervals (core/trail.py).
+        for key in (*_OF_PROBES, "interval") if kind == "calculated" else _OF_PROBES:
+            if key in self._own.entries:
+                self._warn(key, f"{key} is not read of type {kind}", why)
 
     def _error(self, key: str, what: str, hint: str) -> None:
         self._report.error(self._whole.place(key), self._subject, what, hint)
 
     def _warn(self, key: str, what: str, hint: str) -> None:
         self._report.warn(self._whole.place(key), self._subject, what, hint)
+
+
+def _speaks_tls(kind: CheckType, model: SecureModel) -> bool:
+    """Whether a probe may come to look at certificates: a redirect may lead to them, too."""
+    match model:
+        case TcpCheckModel():
+            return model.tls
+        case HttpCheckModel():
+            return kind == "https" or model.follow_redirects
+        case _:
+            return False
 
 
 def _type_in(tree: Tree | None) -> CheckType | None:

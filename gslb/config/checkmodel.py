@@ -23,7 +23,9 @@ from gslb.wire.rrtype import OPT, RCODE_TEXT, A, type_number
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110 section 5.6.2
 # What stands in the header; the others need EDNS, with which nobody asks here.
 _RCODES = {text: number for number, text in RCODE_TEXT.items() if number < 16}
+MAX_BODY = 16 * 1024 * 1024  # octets; as many probes as `probe.concurrency` may hold that much
 _META_TYPES = range(128, 256)  # RFC 6895 section 3.1: transfers, signatures, ANY
+_FRAMING = frozenset(("content-length", "transfer-encoding"))  # RFC 9112 section 6
 _STATUS = re.compile(r"([1-5][0-9][0-9])(?:-([1-5][0-9][0-9]))?", re.ASCII)
 
 
@@ -40,9 +42,15 @@ def _read_status(value: object) -> tuple[tuple[int, int], ...]:
 def _read_headers(value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
         raise scalar.ScalarError(f"{scalar.show(value)} is no mapping of names to values")
+    seen = set[str]()
     for name, text in value.items():
         if not _FIELD_NAME.fullmatch(str(name)):
             raise scalar.ScalarError(f"{quote(str(name))} is no name of a header")
+        if str(name).lower() in _FRAMING:
+            raise scalar.ScalarError(f"header {name}: a probe has no body", "take it away")
+        if str(name).lower() in seen:
+            raise scalar.ScalarError(f"header {name} stands twice; case does not matter")
+        seen.add(str(name).lower())
         if not isinstance(text, str):
             raise scalar.ScalarError(f"header {name}: {scalar.show(text)} is not text", "quote it")
         scalar.read_line(text)
@@ -72,6 +80,8 @@ def _read_method(value: object) -> str:
 def _read_pattern(value: object) -> str:
     if not isinstance(value, str):
         raise scalar.ScalarError(f"{scalar.show(value)} is not text", "quote it")
+    if not value:
+        raise scalar.ScalarError("is empty")
     try:
         re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
@@ -110,6 +120,8 @@ def _read_query(value: object) -> tuple[bytes, int]:
     rrtype = type_number(words[1]) if len(words) == 2 else A
     if rrtype is None or rrtype in (0, OPT) or rrtype in _META_TYPES:
         raise scalar.ScalarError(f"{quote(words[1])} is no type to ask for", "write A, AAAA, SOA")
+    if not words[0].isascii():  # as nobody has it in a zone
+        raise scalar.ScalarError(f"{quote(words[0])} is not ASCII", "write it as xn--…")
     try:
         return from_text(words[0]), rrtype
     except (ValueError, UnicodeError) as error:
@@ -182,9 +194,9 @@ class HttpCheckModel(SecureModel):
         PlainValidator(_read_status),
         WithJsonSchema({"type": ["string", "integer"], "examples": ["200-299,304"]}),
     ] = ((200, 299), (304, 304))
-    body: str | None = None
+    body: Annotated[str, Field(min_length=1)] | None = None
     body_regex: Annotated[str, PlainValidator(_read_pattern), as_schema("string")] | None = None
-    max_body: Size = 64 * 1024
+    max_body: Annotated[Size, Field(le=MAX_BODY)] = 64 * 1024
     follow_redirects: bool = False
     load: Annotated[str, PlainValidator(_read_load), as_schema("string", "/load")] | None = None
 

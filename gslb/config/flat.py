@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from gslb.config.model import Flat, model_in
 from gslb.config.report import Report, listing, quote
 from gslb.config.scalar import ScalarError, show
-from gslb.config.tree import Entry, Mapping, Scalar, Tree, place_of, plain
+from gslb.config.tree import MOST_DIGITS, Entry, Mapping, Scalar, Tree, place_of, plain
 from gslb.errors import Where
 
 M = TypeVar("M", bound=Flat)
@@ -55,8 +55,11 @@ def read_flat(
     unknown = [detail for detail in details if detail["type"] == "extra_forbidden"]
     meant = {_complain_of_key(d["loc"], model, kept, subject, report, beside) for d in unknown}
     for detail in details:
-        # A key that is missing because it is misspelt is one mistake.
-        if detail not in unknown and not (_is_missing(detail) and detail["loc"][-1] in meant):
+        # A key that is missing because it is misspelt is one mistake, and so is an item that is
+        # none, without which pydantic finds the list too short.
+        if detail in unknown or (_is_missing(detail) and detail["loc"][-1] in meant):
+            continue
+        if detail["type"] != "too_short" or not _is_within(details, detail["loc"]):
             _complain(detail, kept, subject, report)
     return None
 
@@ -91,7 +94,8 @@ def without_later(table: Mapping, subject: str, report: Report, later: frozenset
 
 def comes_later(where: Where, subject: str, word: str, report: Report) -> None:
     """The message for a word of the design that this release does not know yet."""
-    report.error(where, subject, f"{quote(word)} comes with a later release")
+    what = f"{quote(word)} comes with a later release"
+    report.error(where, subject, what, "leave it out until then")
 
 
 def as_mapping(tree: Tree | None, subject: str, report: Report) -> Mapping | None:
@@ -119,6 +123,12 @@ def named(root: Mapping, section: str, noun: str, report: Report) -> list[Entry]
             hint = "use up to 63 letters, digits, -, _ and ."
             report.error(entry.where, noun, f"{quote(entry.key)} is not a name", hint)
     return entries
+
+
+def _is_within(details: list[ErrorDetails], path: tuple[int | str, ...]) -> bool:
+    """Whether something below a path is complained of."""
+    length = len(path)
+    return any(d["loc"][:length] == path and len(d["loc"]) > length for d in details)
 
 
 def _is_missing(detail: ErrorDetails) -> bool:
@@ -181,10 +191,17 @@ def _say(detail: ErrorDetails) -> tuple[str, str]:
             return f"{value} is above {context['le']}", ""
         case "greater_than":
             return f"{value} is not above {context['gt']:g}", ""
+        case "finite_number":
+            return f"{value} is not a finite number", ""
         case "too_short" | "string_too_short":
             return "is empty", ""
         case _:
             return f"{value}: {detail['msg']}", ""
+
+
+def _is_number(text: str) -> bool:
+    """Other scripts have digits, too, and none of them is one to YAML."""
+    return text.isascii() and text.isdecimal()
 
 
 def _write(kind: str, given: object) -> str:
@@ -196,7 +213,7 @@ def _write(kind: str, given: object) -> str:
             return "quote it"
         case "tuple_type":
             return f"write [{given}]"
-        case "int_type" | "float_type" if isinstance(given, str) and given.isdecimal():
-            return "take the quotes away"
+        case "int_type" | "float_type" if isinstance(given, str) and _is_number(given):
+            return "take the quotes away" if len(given) <= MOST_DIGITS else "it is too large"
         case _:
             return ""

@@ -48,6 +48,18 @@ def read_datacenters(root: Mapping, report: Report) -> dict[str, DataCenter | No
     return found
 
 
+def look_at_default_names(defaults: Mapping, around: Surroundings, report: Report) -> None:
+    """Complain of what `defaults.pools` names and is not there, whether or not a pool takes it."""
+    for key, noun, known in (
+        ("datacenter", "data center", around.datacenters.keys()),
+        ("check", "check", around.checks.keys()),
+    ):
+        tree = defaults.get(key)
+        name = tree.value if isinstance(tree, Scalar) else None
+        if tree is not None and isinstance(name, str) and name not in known:
+            report.unknown(tree.where, "defaults.pools", noun, name, known)
+
+
 def read_pools(
     root: Mapping, defaults: Mapping, around: Surroundings, report: Report
 ) -> dict[str, Pool | None]:
@@ -170,6 +182,7 @@ class _PoolReader:
                 continue
             endpoints.append(endpoint)
             self._look_for_twins(item, endpoint, seen)
+            self._look_at_name(item, endpoint)
             if check is not None and check.enabled and check.type != "push":
                 self._look_at_probing(item, endpoint)
         if endpoints and all(endpoint.weight == 0 for endpoint in endpoints):
@@ -222,6 +235,16 @@ class _PoolReader:
         for key in (endpoint.ipv4, endpoint.ipv6, endpoint.name):
             if key is not None:
                 seen.setdefault(key, item.where.line)
+
+    def _look_at_name(self, item: Tree, endpoint: Endpoint) -> None:
+        """A name that is another endpoint's address would have operators drain the wrong one."""
+        try:
+            packed = ip_address(endpoint.name).packed
+        except ValueError:
+            return
+        if packed not in (endpoint.ipv4, endpoint.ipv6):
+            what = f"endpoint name {quote(endpoint.name)} is an address that is not its own"
+            self._error(item, what, "give it another name, or none")
 
     def _look_at_probing(self, item: Tree, endpoint: Endpoint) -> None:
         """What health.md forbids to probe is said here, before anything is probed."""

@@ -16,12 +16,18 @@ from gslb.config.calculated import read_members
 from gslb.config.check import read_check_defaults, read_checks
 from gslb.config.client import read_clients, read_overrides
 from gslb.config.control import look_at_reporters
+from gslb.config.demand import look_at_demand
 from gslb.config.document import read_document
 from gslb.config.expectation import read_tests
 from gslb.config.flat import as_mapping, read_defaults
 from gslb.config.model import OptionsModel
 from gslb.config.policy import read_policies
-from gslb.config.pool import Surroundings, read_datacenters, read_pools
+from gslb.config.pool import (
+    Surroundings,
+    look_at_default_names,
+    read_datacenters,
+    read_pools,
+)
 from gslb.config.poolmodel import PoolModel
 from gslb.config.report import Report, listing, quote
 from gslb.config.review import Parts, review
@@ -134,9 +140,10 @@ def _read_objects(
     datacenters = read_datacenters(root, report)
     checks = read_checks(root, defaults["checks"], folder, settings.probe, report)
     around = Surroundings(datacenters, checks, settings.probe.allow)
+    look_at_default_names(defaults["pools"], around, report)
     pools = read_pools(root, defaults["pools"], around, report)
     checks = read_members(root, defaults["checks"], checks, pools, report)
-    look_at_reporters(root, {*pools, *checks}, report)
+    look_at_reporters(root, dict.fromkeys((*pools, *checks)), report)
     book = read_policies(root, defaults["policies"], pools, clients, report)
     good_checks = {name: check for name, check in checks.items() if check is not None}
     good_pools = tuple(pool for pool in pools.values() if pool is not None)
@@ -151,7 +158,7 @@ def _read_objects(
         places=_places(root, ("clients", "datacenters", "checks", "pools")),
     )
     review(parts, report)
-    return Configuration(
+    config = Configuration(
         settings=settings,
         zones=zones.zones,
         datacenters={name: home for name, home in datacenters.items() if home is not None},
@@ -163,6 +170,11 @@ def _read_objects(
         tests=read_tests(root, datacenters, pools, report),
         steered=_longest(zones.steers),
     )
+    if not report.failed:  # what is broken would be left out of what is counted
+        probe = root.get("probe")
+        place = probe.place("concurrency") if isinstance(probe, Mapping) else root.where
+        look_at_demand(config, place, report)
+    return config
 
 
 def _longest(steers: Iterable[Steer]) -> dict[str, int]:

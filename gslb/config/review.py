@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gslb.config.calculated import look_at_families
 from gslb.config.check import USUAL_PORTS
 from gslb.config.policy import Book
 from gslb.config.report import Report, listing, quote
@@ -57,8 +58,11 @@ def review(parts: Parts, report: Report) -> None:
     steered = _look_at_steers(parts, nodes, report)
     _look_at_groups(parts, report)
     _look_at_ports(parts, report)
+    look_at_families(parts.checks, parts.pools, parts.places, report)
+    members = (member for check in parts.checks.values() for member in check.of)
+    used = parts.book.used | {member.name for member in members if member.kind == "pool"}
     for pool in parts.pools:
-        if pool.name not in parts.book.used and parts.book.is_whole:
+        if pool.name not in used and parts.book.is_whole:
             where = parts.places["pools", pool.name]
             report.warn(where, f"pool {quote(pool.name)}", "no policy uses it")
     if parts.steers_are_known:

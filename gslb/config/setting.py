@@ -115,8 +115,12 @@ def _look_at_witnesses(table: Mapping, model: ProbeModel, report: Report) -> Non
     """What may not be probed is no witness, and what the kernel forbids sees nothing."""
     tree = table.get("witness")
     items = tree.items if isinstance(tree, Sequence) else (tree,)
-    for item, witness in zip(items, model.witness, strict=False):
+    for index, (item, witness) in enumerate(zip(items, model.witness, strict=False)):
         where = table.where if item is None else item.where
+        if witness in model.witness[:index]:
+            what = f"witness: {quote(witness.text)} stands twice"
+            report.error(where, "probe", what, "name another, of another kind if you can")
+            continue
         reason = refusal(witness.address, model.allow)
         if reason is not None and (found := forbid(witness.address)) is not None:
             what = f"witness: {quote(witness.text)} may not be probed: {reason}"

@@ -8,7 +8,8 @@ was parsed has no text with control characters, and no number that is not finite
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, Self, TypeVar
 
@@ -205,9 +206,9 @@ class ChangeBody(Body):
 
 
 class ClearedBody(Body):
-    """An override that was cleared, as it was."""
+    """An override that was cleared, as it was; None: there was none, so nothing was done."""
 
-    cleared: OverrideBody
+    cleared: OverrideBody | None
     kept: bool
     warning: str | None
 
@@ -340,11 +341,21 @@ def parse(model: type[Order], octets: bytes) -> Order:
     if not octets.strip():
         raise ValueError("the body is empty where a JSON object has to be")
     try:
-        return model.model_validate_json(octets)
+        order = model.model_validate_json(octets)
     except ValidationError as error:
         known = tuple(model.model_fields)
         found = error.errors(include_url=False, include_input=False)
         raise ValueError("; ".join(_say(each, known) for each in found[:_MOST])) from None
+    json.loads(octets, object_pairs_hook=_refuse_twins)
+    return order
+
+
+def _refuse_twins(fields: Sequence[tuple[str, object]]) -> None:
+    """Of two fields of one name the readers of JSON take this one or that (RFC 8259 section 4)."""
+    names = [name for name, _ in fields]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{quote(name)} stands twice")
 
 
 _MOST: Final = 5  # problems of one body

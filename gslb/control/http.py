@@ -15,6 +15,7 @@ import logging
 import os
 
 from aiohttp import hdrs, web
+from aiohttp.http import HttpProcessingError
 
 from gslb.control.gate import MAX_CONNECTIONS, SLOW_S, Gate, GuardedConnection
 from gslb.control.problem import challenge, describe, fault, problem, too_many
@@ -28,7 +29,7 @@ __all__ = ["Control", "Suppliers"]
 LARGEST_BODY = 16 * 1024 * 1024  # octets; `max_body` is at most that
 
 _log = logging.getLogger(__name__)
-# aiohttp logs a traceback for requests that are not HTTP; that is the peer's doing, not ours.
+# What aiohttp itself would log, with a traceback, is a peer's doing: our handlers' is in _guard.
 _peer_log = logging.getLogger(f"{__name__}.peer")
 _peer_log.setLevel(logging.CRITICAL + 1)
 
@@ -79,15 +80,7 @@ class Control:
                     route.method, route.path, route.handler, expect_handler=_expect
                 )
         app.on_response_prepare.append(_add_headers)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            logger=_peer_log,
-            keepalive_timeout=SLOW_S,
-            lingering_time=1.0,
-            shutdown_timeout=1.0,
-            auto_decompress=False,  # 64 KiB of a body could become 64 MiB
-        )
+        runner = web.AppRunner(app, shutdown_timeout=1.0)
         await runner.setup()
         self._runner = runner
         behind = runner.server
@@ -97,7 +90,10 @@ class Control:
         try:
             # One connection a turn: out of file descriptors, asyncio complains once for each.
             self._server = await asyncio.get_running_loop().create_server(
-                lambda: GuardedConnection(self._gate, behind(), refusal), host, port, backlog=1
+                lambda: GuardedConnection(self._gate, _Connection(behind), refusal),
+                host,
+                port,
+                backlog=1,
             )
             with self._server.sockets[0].dup() as listening:
                 listening.listen(MAX_CONNECTIONS)
@@ -180,12 +176,50 @@ class Control:
         return name == "localhost" and is_loopback(str(sockname[0]) if sockname else None)
 
 
+class _Connection(web.RequestHandler):
+    """The requests of one connection; what is none is refused as everything else is."""
+
+    __slots__ = ()
+
+    def __init__(self, manager: web.Server) -> None:
+        super().__init__(
+            manager,
+            loop=asyncio.get_running_loop(),
+            access_log=_peer_log,
+            logger=_peer_log,
+            keepalive_timeout=SLOW_S,
+            lingering_time=1.0,
+            auto_decompress=False,  # 64 KiB of a body could become 64 MiB
+        )
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The reply to what aiohttp cannot read."""
+        if not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)  # _guard leaves nothing
+        # What follows the colon are octets of the request, a token maybe.
+        why = (message or "").partition(":")[0].strip(". ")
+        response = problem(status, f"this is no HTTP request (RFC 9112): {why}")
+        response.force_close()
+        _add_own(response)
+        return response
+
+
 async def _expect(request: web.Request) -> None:
     """Who asks before sending a body (RFC 9110 section 10.1.1) is told to go on by whoever takes
     the body, once everything else is in order."""
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    _add_own(response)
+
+
+def _add_own(response: web.StreamResponse) -> None:
     response.headers[hdrs.SERVER] = "gslb"
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -51,8 +51,8 @@ class Operations(Protocol):
         """
 
     async def clear_override(self, kind: AnyKind, name: str, why: str, by: By) -> ClearedBody:
-        """Ends an override. Raises LookupError if there is none, ValueError for an ambiguous
-        name."""
+        """Ends an override, if there is one. Raises LookupError if there is no such object
+        either, ValueError for an ambiguous name."""
 
     def health(self) -> tuple[HealthBody, Iterator[tuple[TargetBody, ...]]]:
         """The body without targets, and the targets in slices of about 1 ms of work each.

@@ -204,11 +204,13 @@ class Routes:
         if denied := _deny_report(request, check):
             return denied
         try:
-            address = str(ip_address(text))
+            address = ip_address(text)
         except ValueError:
             raise ValueError(f'"{text}" is no IP address') from None
+        if address.version == 6:  # as a socket of both families tells its own IPv4 address
+            address = address.ipv4_mapped or address
         order = await _take(request, ReportOrder)
-        return _tell(self._operations().report_check(check, address, order, _by(request)))
+        return _tell(self._operations().report_check(check, str(address), order, _by(request)))
 
     async def _stream(self, request: web.Request, pieces: Iterator[bytes]) -> web.StreamResponse:
         """Sends JSON as it comes. However many ask, DNS answers wait for one piece at most."""

@@ -1,6 +1,6 @@
 """The file behind the state store: what SQLite keeps, and when it is no file of ours.
 
-Knows: SQL, the file's schema and marks, how SQLite says that a disk is full or a file torn.
+Knows: SQL, how SQLite says that a disk is full or a file torn.
 Refuses to know: threads, retries, what to keep. Invariant: a write is one transaction, durable
 when it returns (WAL, synchronous=FULL); a file of somebody else is never written to; one that is
 to be replaced is left as it is. Everything here blocks: it is called in the store's thread only.
@@ -24,6 +24,7 @@ from stat import S_ISREG
 from typing import Final, TypeVar
 
 from gslb.control.backlog import Batch, Key
+from gslb.control.schema import APPLICATION, UPGRADES, VERSION, health_columns
 from gslb.control.staterow import (
     EVENT,
     HEALTH,
@@ -44,8 +45,6 @@ from gslb.core.check import Target
 from gslb.core.kept import Happening, Kept, Memory
 from gslb.core.override import Override
 
-APPLICATION: Final = 0x67736C62  # "gslb", in the file's header (PRAGMA application_id)
-VERSION: Final = 1  # of the schema (PRAGMA user_version)
 MOST_WAL: Final = 4 << 20  # octets it may keep between checkpoints
 A_TIME: Final = 100  # rows of one statement: SQLite may be built for 999 values, and a row has 8
 A_SLICE: Final = 500  # old events that one write removes, beside as many as it adds
@@ -53,15 +52,6 @@ A_SLICE: Final = 500  # old events that one write removes, beside as many as it 
 Identity = tuple[int, int]  # device and inode
 T = TypeVar("T")
 
-_SCHEMA: Final = """
-CREATE TABLE override (place INTEGER PRIMARY KEY, kind TEXT, name TEXT, state TEXT, who TEXT,
-  why TEXT, at REAL, effective_at REAL, until REAL, UNIQUE (kind, name));
-CREATE TABLE health (check_name TEXT, address TEXT, port INTEGER, state INTEGER, since REAL,
-  seen_at REAL, PRIMARY KEY (check_name, address, port)) WITHOUT ROWID;
-CREATE TABLE alive (one INTEGER PRIMARY KEY, at REAL);
-CREATE TABLE event (id INTEGER PRIMARY KEY, at REAL, kind TEXT, object TEXT, before TEXT,
-  after TEXT, why TEXT, who TEXT);
-"""
 _WORDS: Final = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_READONLY: "the file, its directory or the disk is read-only",
@@ -112,26 +102,26 @@ class StateFile:
                 raise
 
     def _prepare(self) -> bool:
-        is_new = _examine(self._base)
+        version = _examine(self._base)
         self._base.execute("PRAGMA journal_mode=WAL").fetchall()
         self._base.execute("PRAGMA synchronous=FULL")
         self._base.execute(f"PRAGMA journal_size_limit={MOST_WAL}")
-        if not is_new:
+        if version == VERSION:
             return False
         with self._transaction():
-            if not _examine(self._base):  # another process was quicker
-                return False
-            for statement in _SCHEMA.split(";")[:-1]:
-                self._base.execute(statement)
+            version = _examine(self._base)  # another process may have been quicker
+            with _saving(self._base):
+                for statement in UPGRADES[version]:
+                    self._base.execute(statement)
             self._base.execute(f"PRAGMA application_id={APPLICATION}")
             self._base.execute(f"PRAGMA user_version={VERSION}")
         _sync(os.path.dirname(self._path))
-        return True
+        return not version
 
     def read(self) -> Memory:
         """What is remembered."""
         with _explaining(self._path):
-            return _read(self._base)
+            return _read(self._base, VERSION)
 
     def overrides(self) -> tuple[Override, ...]:
         """Of what is remembered the overrides."""
@@ -162,8 +152,7 @@ class StateFile:
                 last = self._write_events(batch.events)
                 count = self._trim(len(batch.events), keep_s, keep, now)
             self._events = count
-            if not self._has_its_name():
-                raise GoneError(f"{self._path}: it was removed or replaced")
+            self._look_for_it()
             return last
 
     def _write_overrides(self, overrides: Mapping[Key, Override | None]) -> None:
@@ -235,13 +224,15 @@ class StateFile:
                 self._base.execute("ROLLBACK")
             raise
 
-    def _has_its_name(self) -> bool:
-        """SQLite goes on writing to a file that was removed; so does its WAL."""
-        try:
-            os.stat(f"{self._path}-wal")
-            return _identify(self._path) == self.identity
-        except FileNotFoundError:
-            return False
+    def _look_for_it(self) -> None:
+        """SQLite goes on writing, to the WAL too, beside a file that was removed or emptied."""
+        with suppress(FileNotFoundError):
+            os.stat(f"{os.path.realpath(self._path)}-wal")  # beside the file, not a link to it
+            if _identify(self._path) == self.identity:
+                if not os.path.getsize(self._path):  # the next to open it would drop the WAL
+                    raise TornError("it was emptied")
+                return
+        raise GoneError(f"{self._path}: it was removed or replaced")
 
 
 def read_only(path: str, busy_s: float) -> tuple[Memory, int, Identity]:
@@ -266,44 +257,55 @@ def read_only(path: str, busy_s: float) -> tuple[Memory, int, Identity]:
 
 def _read_from(address: str, busy_s: float) -> tuple[Memory, int]:
     with closing(sqlite3.connect(address, timeout=busy_s, uri=True)) as base:
-        return (Memory(), 0) if _examine(base) else (_read(base), _last(base))
+        version = _examine(base)
+        return (_read(base, version), _last(base)) if version else (Memory(), 0)
 
 
-def _examine(base: sqlite3.Connection) -> bool:
-    """True for an empty file, False for one of ours. Raises TornError for any other."""
+def _examine(base: sqlite3.Connection) -> int:
+    """The version of a file of ours, 0 for an empty one. Raises TornError for any other."""
     (application,) = base.execute("PRAGMA application_id").fetchone()
     (version,) = base.execute("PRAGMA user_version").fetchone()
     (tables,) = base.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if not (application or version or tables):
-        return True
+        return 0
     if application != APPLICATION:
         raise TornError("it is another program's database")
-    if version != VERSION:
-        saved: tuple[Override, ...] = ()
-        with suppress(sqlite3.Error, ValueError):
-            saved = _read_overrides(base)
+    if version not in range(1, VERSION + 1):
+        saved = _read_what_can_be(base)
         raise TornError(f"it has version {version}, this gslb has version {VERSION}", saved)
-    return False
+    return int(version)
 
 
-def _read(base: sqlite3.Connection) -> Memory:
-    saved: tuple[Override, ...] = ()
-    try:
-        saved = _read_overrides(base)
+def _read(base: sqlite3.Connection, version: int) -> Memory:
+    with _saving(base):
+        overrides = _read_overrides(base)
         for table in ("override", "health"):
             (told,) = base.execute(f"PRAGMA quick_check({table})").fetchone()
             if told != "ok":
                 raise ValueError(told)
         known = base.execute("SELECT at FROM alive").fetchone()
         alive = -math.inf if known is None else time_of(known[0])
-        rows = base.execute(f"SELECT {HEALTH} FROM health").fetchall()
+        rows = base.execute(f"SELECT {health_columns(version)} FROM health").fetchall()
         health = tuple(to_kept(row, alive) for row in rows)
         base.execute(f"SELECT {EVENT} FROM event LIMIT 1").fetchall()
+    return Memory(overrides, health)
+
+
+@contextmanager
+def _saving(base: sqlite3.Connection) -> Iterator[None]:
+    """Damage that is met here is a TornError with the overrides that can be read all the same."""
+    try:
+        yield
     except (sqlite3.DatabaseError, ValueError) as error:
         if _is_damage(error) or _code(error) == sqlite3.SQLITE_ERROR:  # a table is missing
-            raise TornError(f"it is damaged: {error}", saved) from error
+            raise TornError(f"it is damaged: {error}", _read_what_can_be(base)) from error
         raise
-    return Memory(saved, health)
+
+
+def _read_what_can_be(base: sqlite3.Connection) -> tuple[Override, ...]:
+    with suppress(sqlite3.Error, ValueError):
+        return _read_overrides(base)
+    return ()
 
 
 def _read_overrides(base: sqlite3.Connection) -> tuple[Override, ...]:
@@ -377,6 +379,8 @@ def _is_damage(error: Exception) -> bool:
 def _words(error: Exception, path: str) -> str:
     code = _code(error)
     if code == sqlite3.SQLITE_CANTOPEN:
+        if os.path.islink(path) and not os.path.exists(path):
+            return f"it is a link to {os.readlink(path)}, which is not there"
         for place in (os.path.dirname(path), path):
             if not os.access(place, os.R_OK | os.W_OK):
                 return f"{place} cannot be written: permissions, or a read-only disk"

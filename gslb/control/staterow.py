@@ -16,7 +16,7 @@ from gslb.core.kept import Happening, Kept
 from gslb.core.override import ForcedState, ObjectKind, Override
 
 OVERRIDE: Final = "kind, name, state, who, why, at, effective_at, until"
-HEALTH: Final = "check_name, address, port, state, since, seen_at"
+HEALTH: Final = "check_name, address, port, state, since, seen_at, held, silent_s"
 EVENT: Final = "id, at, kind, object, before, after, why, who"
 
 Value = str | int | float | None
@@ -54,7 +54,9 @@ def from_target(target: Target) -> Row:
 
 def from_kept(kept: Kept) -> Row:
     """As `HEALTH` has it."""
-    return (*from_target(kept.target), int(kept.state), _finite(kept.since), _finite(kept.seen_at))
+    times = _finite(kept.since), _finite(kept.seen_at)
+    silent_s = None if kept.silent_s is None else _finite(kept.silent_s)
+    return (*from_target(kept.target), int(kept.state), *times, int(kept.held), silent_s)
 
 
 def from_happening(one: Happening, number: int) -> Row:
@@ -82,11 +84,13 @@ def to_override(row: Sequence[object]) -> Override:
 
 def to_kept(row: Sequence[object], alive: float) -> Kept:
     """`alive`: when all that is kept was last known to be so. Raises ValueError."""
-    check, address, port, state, since, seen_at = row
-    if state not in _STATES or not isinstance(port, int):
+    check, address, port, state, since, seen_at, held, silent_s = row
+    if state not in _STATES or held not in (0, 1) or not isinstance(port, int):
         raise ValueError("a target in no state there is")
     target = Target(_text(check), _text(address), port)
-    return Kept(target, _STATES[state], time_of(since), max(alive, time_of(seen_at)))
+    seen = max(alive, time_of(seen_at))
+    silent = None if silent_s is None else time_of(silent_s)
+    return Kept(target, _STATES[state], time_of(since), seen, bool(held), silent)
 
 
 def to_happening(row: Sequence[object]) -> Happening:

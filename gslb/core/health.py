@@ -9,7 +9,7 @@ new `version`, so that what was remembered of the others stays good.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Literal
 
@@ -85,9 +85,14 @@ class PoolHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Health of all pools, by their index in the plan."""
+    """Health of all pools, by their index in the plan.
+
+    `mark` is another one for each: whoever remembers what followed from a Health keeps its mark, or
+    the pools of a Health long gone would stay in memory for every answer that nobody asks for.
+    """
 
     pools: tuple[PoolHealth, ...]
+    mark: object = field(default_factory=object, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

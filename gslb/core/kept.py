@@ -15,12 +15,15 @@ from gslb.core.override import Override
 @dataclass(frozen=True, slots=True)
 class Kept:
     """The last known state of a target: since when it is so, and when that was last known; Unix
-    seconds."""
+    seconds. `held`: down by flap damping. `silent_s`: how long no report had come by `seen_at`;
+    None for what is probed, or was never reported."""
 
     target: Target
     state: State
     since: float
     seen_at: float
+    held: bool = False
+    silent_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal
 
 from gslb.core.override import ObjectKind
@@ -54,10 +54,8 @@ def _kinds_of(config: Configuration, name: str) -> list[ObjectKind]:
         found.append("datacenter")
     if any(pool.name == name for pool in config.pools):
         found.append("pool")
-    try:
-        packed: bytes | None = ip_address(name).packed
-    except ValueError:
-        packed = None
+    address = _address(name)
+    packed = None if address is None else address.packed
     if any(
         endpoint.name == name or (packed is not None and packed in (endpoint.ipv4, endpoint.ipv6))
         for pool in config.pools
@@ -69,9 +67,8 @@ def _kinds_of(config: Configuration, name: str) -> list[ObjectKind]:
 
 def _canonical(config: Configuration, name: str) -> str:
     """An address in its usual form, or the endpoint's own name if all that have it share one."""
-    try:
-        address = ip_address(name)
-    except ValueError:
+    address = _address(name)
+    if address is None:
         return name
     names = {
         endpoint.name
@@ -80,3 +77,14 @@ def _canonical(config: Configuration, name: str) -> str:
         if address.packed in (endpoint.ipv4, endpoint.ipv6)
     }
     return names.pop() if len(names) == 1 else str(address)
+
+
+def _address(name: str) -> IPv4Address | IPv6Address | None:
+    """The address that a name is, also in brackets or as ::ffff:192.0.2.10."""
+    try:
+        address = ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None
+    if isinstance(address, IPv4Address):
+        return address
+    return None if address.scope_id else address.ipv4_mapped or address

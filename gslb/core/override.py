@@ -7,13 +7,14 @@ the order in which they were set.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from operator import attrgetter
 from typing import Final, Literal
 
-from gslb.core.health import AddressHealth, Forced, Health, PoolHealth, Slot, State
+from gslb.core.health import AddressHealth, Forced, Health, PoolHealth, State
 from gslb.core.policy import FAMILIES, Endpoint, Family, Pool, pools_below
 from gslb.core.world import Configuration
 
@@ -21,7 +22,9 @@ ObjectKind = Literal["datacenter", "pool", "endpoint"]
 ForcedState = Literal["up", "down", "drain"]
 SERVER = "server"  # who sets the drain of `manual_resume`
 Settled = tuple[Forced, bool]  # forced, leaving
+Made = dict[tuple[State, float | None, int, Settled], AddressHealth]
 NOTHING: Final = "nothing here has this name"
+_FORCED, _LEAVING = attrgetter("forced"), attrgetter("leaving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,55 +75,68 @@ def with_overrides(
     their version; the same object is returned if no pool does.
     """
     named = _Named([override for override in overrides if is_current(override, now)])
-    pools = list(health.pools)
+    changed: dict[int, PoolHealth] = {}
+    made: Made = {}
     for pool, states in zip(config.pools, health.pools, strict=True):
         broad, narrow = named.of_pool(pool), named.of_endpoints(pool)
+        if not broad and not narrow and not _is_forced(states):
+            continue  # nearly all
         usual = _settle(broad, now)
         single = {index: _settle((*found, *broad), now) for index, found in narrow.items()}
-        ipv4, ipv6 = (_forced(pool, states, family, usual, single) for family in FAMILIES)
+        ipv4, ipv6 = (_forced(pool, states, family, usual, single, made) for family in FAMILIES)
         if ipv4 is not states.ipv4 or ipv6 is not states.ipv6:
-            version = states.version + 1
-            pools[pool.index] = replace(states, version=version, ipv4=ipv4, ipv6=ipv6)
-    if all(new is old for new, old in zip(pools, health.pools, strict=True)):
+            changed[pool.index] = PoolHealth(states.version + 1, ipv4, ipv6, states.share)
+    if not changed:
         return health
-    return Health(tuple(pools))
+    return Health(tuple(changed.get(i, states) for i, states in enumerate(health.pools)))
+
+
+def _is_forced(states: PoolHealth) -> bool:
+    # Two loops in C each: this is asked of every pool.
+    return any(
+        any(map(_FORCED, addresses)) or any(map(_LEAVING, addresses))
+        for addresses in (states.ipv4, states.ipv6)
+    )
 
 
 def _forced(
-    pool: Pool, states: PoolHealth, family: Family, usual: Settled, single: Mapping[int, Settled]
+    pool: Pool,
+    states: PoolHealth,
+    family: Family,
+    usual: Settled,
+    single: Mapping[int, Settled],
+    made: Made,
 ) -> tuple[AddressHealth, ...]:
     """The addresses of a family as they are to be; the same tuple if they are so already."""
     before = states.of(family)
     after: list[AddressHealth] = []
-    made: dict[tuple[int, Settled], AddressHealth] = {}  # most are alike, and most are one object
+    wanted = usual
     for index, address in enumerate(before):
-        wanted = single.get(index, usual)
+        if single:
+            wanted = single.get(index, usual)
         forced, leaving = wanted
         if address.forced == forced and address.leaving == leaving:
             continue
         if pool.endpoints[index].address(family) is None:
             continue
-        key = id(address), wanted
-        if key not in made:
-            made[key] = replace(address, forced=forced, leaving=leaving)
+        # Most of ten thousand are alike, and making one takes longer than all the rest.
+        key = address.state, address.flip_s, address.ramp, wanted
+        new = made.get(key)
+        if new is None:
+            new = made[key] = replace(address, forced=forced, leaving=leaving)
         after = after or list(before)
-        after[index] = made[key]
+        after[index] = new
     return tuple(after) if after else before
 
 
-def slots_of(config: Configuration, override: Override) -> tuple[Slot, ...]:
-    """The addresses that an override names; empty if its object is not (or no longer) there.
+def reached(config: Configuration, override: Override) -> list[tuple[Pool, Collection[int]]]:
+    """The pools that an override reaches, each with the indexes of the endpoints that it names;
+    empty if its object is not (or no longer) there.
 
     The same that core.target.named_slots finds for kind/name.
     """
     named = _Named([override])
-    return tuple(
-        Slot(pool.index, index, family)
-        for pool in config.pools
-        for index in _indexes(named, pool)
-        for family in FAMILIES
-        if pool.endpoints[index].address(family) is not None
-    )
+    return [(pool, indexes) for pool in config.pools if (indexes := _indexes(named, pool))]
 
 
 def real_state(config: Configuration, health: Health, override: Override) -> str:
@@ -129,21 +145,32 @@ def real_state(config: Configuration, health: Health, override: Override) -> str
 
     Addresses without a check are left out as long as others have one.
     """
-    slots = slots_of(config, override)
-    if not slots:
+    found = reached(config, override)
+    if not found:
         exists = override.kind == "datacenter" and override.name in config.datacenters
         return "unknown" if exists else NOTHING
-    checked = [slot for slot in slots if config.pools[slot.pool].check is not None] or slots
-    states = [health.pools[s.pool].of(s.family)[s.endpoint].state for s in checked]
+    checked = [(pool, indexes) for pool, indexes in found if pool.check is not None] or found
+    states = [state for pool, indexes in checked for state in _states(health, pool, indexes)]
     if len(set(states)) == 1:
         return states[0].name.lower()
     return f"{states.count(State.UP)} of {len(states)} up"
 
 
-def longest_ttl(config: Configuration, slots: Iterable[Slot]) -> int:
-    """The largest TTL, in seconds, of the steered names whose policy can hand out one of the
-    addresses, be it as `when_all_down`; 0 if there is none."""
-    wanted = {slot.pool for slot in slots}
+def _states(health: Health, pool: Pool, indexes: Iterable[int]) -> Iterator[State]:
+    """Of the addresses of some endpoints, by index."""
+    states = health.pools[pool.index]
+    for index in indexes:
+        endpoint = pool.endpoints[index]
+        if endpoint.ipv4 is not None:
+            yield states.ipv4[index].state
+        if endpoint.ipv6 is not None:
+            yield states.ipv6[index].state
+
+
+def longest_ttl(config: Configuration, pools: Iterable[int]) -> int:
+    """The largest TTL, in seconds, of the steered names whose policy can hand out an address of
+    these pools (by index), be it as `when_all_down`; 0 if there is none."""
+    wanted = frozenset(pools)
     longest = 0
     for name, ttl_s in config.steered.items():
         policy = config.policies[name]
@@ -159,8 +186,8 @@ def longest_ttl(config: Configuration, slots: Iterable[Slot]) -> int:
 def caches_empty_at(config: Configuration, override: Override) -> float | None:
     """When no cache can have the object any more (steering.md, TTL), Unix seconds; None if it is
     forced up, or nothing has its name."""
-    slots = slots_of(config, override) if override.state != "up" else ()
-    return override.effective_at + longest_ttl(config, slots) if slots else None
+    pools = [pool.index for pool, _ in reached(config, override)] if override.state != "up" else []
+    return override.effective_at + longest_ttl(config, pools) if pools else None
 
 
 class _Named:
@@ -206,7 +233,7 @@ class _Named:
         return tuple(sorted(found.values(), key=lambda o: (o.at, o.name), reverse=True))
 
 
-def _indexes(named: _Named, pool: Pool) -> Iterable[int]:
+def _indexes(named: _Named, pool: Pool) -> Collection[int]:
     return range(len(pool.endpoints)) if named.of_pool(pool) else named.of_endpoints(pool)
 
 

@@ -34,7 +34,7 @@ $ORIGIN broken.example.
 @  300  NS   ns1.example.net.
 @  300  A    198.18.1.999
 """
-PAUSES_TTL: Final = 3  # every cache asks anew so often while a server is silent
+PAUSES_TTL: Final = 2  # every cache asks anew so often while a server is silent
 BACK_MAX_S: Final = 2.0
 BACK_GIVE_UP_S: Final = 10.0
 ON_ITS_WAY_S: Final = 0.1

@@ -8,6 +8,7 @@ a Result; an OSError that leaves here is our own machine's.
 from __future__ import annotations
 
 import asyncio
+import errno
 import sys
 from collections.abc import Awaitable, Callable
 from typing import assert_never
@@ -33,7 +34,9 @@ async def attempt(check: Check, target: Target, means: Means) -> Result:
             await _probe(check, target, means, finding)
     except ProbeError as error:
         reason, is_fit = str(error), not isinstance(error, UnfitError)
-    except TimeoutError:
+    except TimeoutError as error:
+        if finding.is_told:
+            raise OSError(errno.EBUSY, "too many searches for body_regex take too long") from error
         reason = f"timeout after {float(check.timeout_s)} s"
     if check.invert and is_fit:
         # The latency of what should not answer, and of what did not, is no endpoint's latency.

@@ -1,22 +1,35 @@
 """What TLS has to do with a check: the name asked for, and when the certificate ends.
 
-Knows: how a check's `host`, `verify_tls` and `ca_file` become the handshake's, and that a
-certificate's end is news before and after it. Refuses to know: HTTP, what is said inside.
+Knows: how a check's `host`, `verify_tls` and `ca_file` become the handshake's, that it takes a
+curve in common, and that a certificate's end is news before and after it. Refuses to know: HTTP,
+what is said inside.
 Invariant: nothing is accepted because of the second handshake that reads an expired date.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from gslb.core.check import Check
 from gslb.probe.connection import Means, Secrecy, connect, converse
 from gslb.probe.finding import Finding
-from gslb.probe.reason import ProbeError, UnfitError, ago
-from gslb.probe.tls import Trust
+from gslb.probe.reason import ExpiredError, HandshakeError, ProbeError, UnfitError, ago
+from gslb.probe.tls import CURVES, Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Whom a check speaks TLS with: who it has to be by which authorities, and where it is."""
+
+    trust: Trust
+    name: str
+    address: str
+    port: int
 
 
 def host_in(authority: str) -> str:
@@ -30,33 +43,63 @@ def host_in(authority: str) -> str:
         return ""
 
 
-async def secrecy_of(check: Check, name: str, means: Means, *, dated: bool = True) -> Secrecy:
-    """TLS for a connection to who calls itself `name`; `dated` False accepts expired certificates.
-
-    Raises UnfitError.
-    """
+async def peer_of(check: Check, name: str, where: tuple[str, int], means: Means) -> Peer:
+    """Who calls itself `name` at an address and port. Raises UnfitError, before any connection."""
     if not _is_name(name):
         raise UnfitError("host is no name that TLS can ask for")
-    context = await means.contexts.of(Trust(check.verify_tls, check.ca_file, dated))
-    return Secrecy(context, name)
+    peer = Peer(Trust(check.verify_tls, check.ca_file), name, *where)
+    await means.contexts.of(peer.trust)
+    return peer
 
 
-def note_expiry(transport: asyncio.Transport, finding: Finding) -> None:
-    """Note when the certificate of a connection ends, if it was verified."""
+async def converse_with(
+    peer: Peer,
+    connection: socket.socket,
+    protocol: asyncio.BaseProtocol,
+    means: Means,
+    finding: Finding,
+) -> asyncio.Transport:
+    """As `converse`, over TLS; when a verified certificate ends is noted.
+
+    An endpoint that has another curve is connected to again. Raises ProbeError, that of an
+    expired certificate says since when.
+    """
+    try:
+        transport = await _shake(peer, connection, protocol, means)
+    except ExpiredError as error:
+        raise await _tell_expiry(peer, means, finding) from error
+    _note_expiry(transport, finding)
+    return transport
+
+
+async def _shake(
+    peer: Peer, connection: socket.socket | None, protocol: asyncio.BaseProtocol, means: Means
+) -> asyncio.Transport:
+    """Offer one curve after the other; `connection` is used for the first."""
+    error: HandshakeError | None = None
+    for curve in CURVES:
+        try:
+            context = await means.contexts.of(replace(peer.trust, curve=curve))
+            connection = connection or await connect(peer.address, peer.port, means)
+            return await converse(connection, protocol, Secrecy(context, peer.name))
+        except HandshakeError as latest:
+            error, connection = latest, None
+    assert error is not None
+    raise error
+
+
+def _note_expiry(transport: asyncio.Transport, finding: Finding) -> None:
     certificate = transport.get_extra_info("peercert")
-    if certificate:  # empty if nobody verified it, None without TLS
+    if certificate:  # empty if nobody verified it
         finding.expires_at = ssl.cert_time_to_seconds(certificate["notAfter"])
 
 
-async def tell_expiry(
-    check: Check, where: tuple[str, int], name: str, means: Means, finding: Finding
-) -> ProbeError:
+async def _tell_expiry(peer: Peer, means: Means, finding: Finding) -> ProbeError:
     """When the certificate expired, from a second handshake that does not mind."""
-    secrecy = await secrecy_of(check, name, means, dated=False)
-    connection = await connect(*where, means)
-    transport = await converse(connection, asyncio.Protocol(), secrecy)
+    lenient = replace(peer, trust=replace(peer.trust, check_time=False))
+    transport = await _shake(lenient, None, asyncio.Protocol(), means)
     try:
-        note_expiry(transport, finding)
+        _note_expiry(transport, finding)
     finally:
         transport.abort()
     age_s = time.time() - (finding.expires_at or 0.0)

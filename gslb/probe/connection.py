@@ -11,10 +11,11 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from gslb.core.probing import refusal
+from gslb.probe.expression import Searcher
 from gslb.probe.reason import UnfitError, failure
 from gslb.probe.tls import Contexts
 
@@ -32,11 +33,13 @@ class Secrecy:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What every probe needs: the networks of `probe.allow`, TLS contexts, monotonic seconds."""
+    """What every probe needs: the networks of `probe.allow`, TLS contexts, monotonic seconds, and
+    who looks for expressions."""
 
     allow: tuple[str, ...]
     contexts: Contexts
     clock: Callable[[], float]
+    searcher: Searcher = field(default_factory=Searcher)
 
 
 def admit(address: str, means: Means) -> None:
@@ -83,7 +86,7 @@ def _family_of(address: str) -> socket.AddressFamily:
 
 
 async def converse(
-    connection: socket.socket, protocol: asyncio.BaseProtocol, secrecy: Secrecy | None
+    connection: socket.socket, protocol: asyncio.BaseProtocol, secrecy: Secrecy | None = None
 ) -> asyncio.Transport:
     """Hand a connected socket to a protocol, after the TLS handshake if there is to be one.
 

@@ -1,81 +1,122 @@
 """Looking for a regular expression in what an endpoint sent, without being held up by it.
 
 Knows: that Python's `re` keeps the interpreter to itself until it is done, may need longer than
-the world lasts, and looks for signals on its way. Refuses to know: HTTP, checks. Invariant: a turn
-of the loop spends some 20 ms at most; who needs more gets no answer but TooLongError.
-
-A thread would not help: `re` holds the interpreter's lock. So a timer of the process's own CPU time
-(SIGVTALRM, which nobody else uses) ends it. A long text is not searched but tried position by
-position, some hundred a turn: within one search of a short expression `re` may not look for
-signals at all.
+the world lasts, and that therefore a process of its own searches (search.py), whom the kernel ends
+after some processor time. Refuses to know: HTTP, checks. Invariant: there are two such processes
+at most, each from its first search on; a search costs the loop two messages, whatever is searched,
+and whose last one took too long is waited for by none but his like.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import errno
 import signal
-import threading
-import time
-from collections.abc import Callable
-from functools import partial
-from types import FrameType
-from typing import Final
+import socket
+import subprocess
+import sys
 
-_SHORT: Final = 2048  # characters; a search that squares them takes less than 10 ms
-_POSITIONS: Final = 512
-_LIMIT_S: Final = 0.01
+from gslb.probe import search
 
 
 class TooLongError(Exception):
     """The expression did not come to an end."""
 
 
-async def is_in(pattern: str, text: str) -> bool:
-    """Whether the expression matches anywhere in the text. Raises TooLongError."""
-    expression = re.compile(pattern)
-    if len(text) <= _SHORT:
-        return _twice(lambda: expression.search(text) is not None)
-    for first in range(0, len(text) + 1, _POSITIONS):
-        positions = range(first, min(first + _POSITIONS, len(text) + 1))
-        if _twice(partial(_matches, expression, text, positions)):
-            return True
-        await asyncio.sleep(0)
-    return False
+class Searcher:
+    """Searches, for those whose last search took too long in a process apart."""
+
+    def __init__(self) -> None:
+        self._slow: set[str] = set()
+        self._quick_lane, self._slow_lane = _Lane(self._slow), _Lane(self._slow)
+
+    async def is_in(self, pattern: str, body: bytes, who: str = "") -> bool:
+        """Whether the expression matches anywhere in the text, which is UTF-8 or nearly.
+
+        `who` said it. Raises TooLongError, or OSError if it is our own fault (no processes, no
+        descriptors).
+        """
+        lane = self._slow_lane if who in self._slow else self._quick_lane
+        return await lane.is_in(pattern, body, who)
+
+    async def stop(self) -> None:
+        """Nothing is searched any more, and the processes are gone."""
+        await self._quick_lane.stop()
+        await self._slow_lane.stop()
 
 
-def _matches(expression: re.Pattern[str], text: str, positions: range) -> bool:
-    return any(expression.match(text, position) for position in positions)
+class _Lane:
+    """Searches one text after the other, and notes who was too slow."""
 
+    def __init__(self, slow: set[str]) -> None:
+        self._slow = slow
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+        self._turn = asyncio.Lock()
+        self._searching: asyncio.Task[bool] | None = None
 
-def _twice(work: Callable[[], bool]) -> bool:
-    """As `_limited`, but a collection of garbage that fell into the work is no fault of it."""
-    try:
-        return _limited(work)
-    except TooLongError:
-        return _limited(work)
+    async def is_in(self, pattern: str, body: bytes, who: str) -> bool:
+        sought = pattern.encode(errors="surrogatepass")
+        await self._turn.acquire()
+        # Not cancelled with the probe: what is asked next would get the answer to this.
+        self._searching = asyncio.create_task(self._search(sought, body, who))
+        self._searching.add_done_callback(self._pass_on)
+        return await asyncio.shield(self._searching)
 
+    def _pass_on(self, searching: asyncio.Task[bool]) -> None:
+        self._turn.release()
+        if not searching.cancelled():
+            searching.exception()  # seen: whoever waited for it may have been cancelled
 
-def _limited(work: Callable[[], bool]) -> bool:
-    """What the work gives. Outside the main thread, where no signal comes, without a limit."""
-    if threading.current_thread() is not threading.main_thread():
-        return work()
-    is_running = True
-    ends_at = 0.0
+    async def stop(self) -> None:
+        if self._searching is not None:
+            self._searching.cancel()
+            await asyncio.gather(self._searching, return_exceptions=True)
+        if self._process is not None:
+            self._process.kill()
+            self._end(self._process)
 
-    def end(number: int, frame: FrameType | None) -> None:
-        # One that comes late must not hit who is next; other threads' time is not ours.
-        if is_running and time.thread_time() >= ends_at:
+    async def _search(self, pattern: bytes, body: bytes, who: str) -> bool:
+        process, line = self._begin()
+        loop = asyncio.get_running_loop()
+        sizes = len(pattern).to_bytes(4) + len(body).to_bytes(4)
+        try:
+            await loop.sock_sendall(line, sizes + pattern + body)
+            found = await loop.sock_recv(line, 1)
+        except ConnectionError:
+            found = b""
+        if found:
+            self._slow.discard(who)
+            return found == b"1"
+        if self._end(process) == -signal.SIGPROF:
+            self._slow.add(who)
             raise TooLongError
+        raise OSError(errno.ECHILD, "the process that looks for body_regex was ended")
 
-    before = signal.signal(signal.SIGVTALRM, end)
-    try:
-        ends_at = time.thread_time() + _LIMIT_S
-        signal.setitimer(signal.ITIMER_VIRTUAL, _LIMIT_S, _LIMIT_S)
-        found = work()
-        is_running = False
-        return found
-    finally:
-        is_running = False
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+    def _begin(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        if self._process is not None and self._line is not None:
+            return self._process, self._line
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                ours.setblocking(False)
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", search.__file__],
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    start_new_session=True,  # Ctrl-C is for us
+                )
+            except BaseException:
+                ours.close()
+                raise
+        self._line = ours
+        return self._process, ours
+
+    def _end(self, process: subprocess.Popen[bytes]) -> int:
+        """Its status; it has ended, or is about to."""
+        assert self._line is not None
+        self._line.close()
+        self._process = self._line = None
+        return process.wait()

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 @dataclass(slots=True)
 class Finding:
     """`latency_s` is the endpoint's, in seconds; `load` what its reply reported (1.0 is full);
-    `expires_at` when its verified certificate does, in Unix seconds."""
+    `expires_at` when its verified certificate does, in Unix seconds. `is_told`: the endpoint has
+    said all; what the probe waits for now is our own."""
 
     latency_s: float | None = None
     load: float | None = None
     expires_at: float | None = None
+    is_told: bool = False

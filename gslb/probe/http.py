@@ -10,19 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from gslb.core.check import Check, Target
-from gslb.probe.certificate import host_in, note_expiry, secrecy_of, tell_expiry
+from gslb.probe.certificate import converse_with, host_in, peer_of
 from gslb.probe.connection import Means, connect, converse
 from gslb.probe.exchange import Ask, Exchange, Reply
-from gslb.probe.expression import TooLongError, is_in
+from gslb.probe.expression import TooLongError
 from gslb.probe.finding import Finding
 from gslb.probe.load import is_pointer, load_in
-from gslb.probe.reason import ExpiredError, ProbeError, UnfitError
+from gslb.probe.reason import ProbeError, UnfitError
 
 MAX_REDIRECTS = 3
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ async def probe(check: Check, target: Target, means: Means, finding: Finding) ->
         reply, _ = await _visit(check, target.address, page, means, finding)
     if _leads_on(check, reply):
         raise ProbeError(f"more than {MAX_REDIRECTS} redirects")
-    await _judge(check, reply)
+    finding.is_told = True
+    await _judge(check, reply, f"{check.name} {target.address} {target.port}", means)
     finding.latency_s = latency_s
     if check.load is not None:
         finding.load = load_in(check.load, reply.header, reply.body)
@@ -94,6 +96,7 @@ def follow(page: Page, reply: Reply) -> Page:
     if there.netloc.lower() == page.authority.lower() and secure == page.secure:
         port = page.port  # `host` may name no port while `port` is not the scheme's
     path = (there.path or "/") + (f"?{there.query}" if there.query else "")
+    path = quote(path.encode("latin-1", "replace"), safe=_PRINTABLE)  # as its octets came
     # RFC 9110 section 15.4.4: 303 asks for a GET; 301 and 302 turn POST into GET in practice.
     changes = reply.status == 303 or (reply.status in (301, 302) and page.method == "POST")
     method = "GET" if changes and page.method != "HEAD" else page.method
@@ -106,17 +109,16 @@ async def _visit(
     """One request; the reply, and the latency in seconds that the check wants."""
     header = None if check.load is None or is_pointer(check.load) else check.load
     exchange = Exchange(_compose(check, page), _body_limit(check), means.clock, header)
-    secrecy = await secrecy_of(check, page.host, means) if page.secure else None
+    where = (address, page.port)
+    peer = await peer_of(check, page.host, where, means) if page.secure else None
     started = means.clock()
-    connection = await connect(address, page.port, means)
+    connection = await connect(*where, means)
     connected = means.clock()
+    if peer is None:
+        transport = await converse(connection, exchange)
+    else:
+        transport = await converse_with(peer, connection, exchange, means, finding)
     try:
-        transport = await converse(connection, exchange, secrecy)
-    except ExpiredError as error:
-        where = (address, page.port)
-        raise await tell_expiry(check, where, page.host, means, finding) from error
-    try:
-        note_expiry(transport, finding)
         reply = await exchange.reply
     finally:
         transport.abort()
@@ -154,7 +156,7 @@ def _accepts(check: Check, status: int) -> bool:
     return any(low <= status <= high for low, high in check.status)
 
 
-async def _judge(check: Check, reply: Reply) -> None:
+async def _judge(check: Check, reply: Reply, who: str, means: Means) -> None:
     if not _accepts(check, reply.status):
         raise ProbeError(f"status {reply.status}")
     if check.body is not None and check.body.encode() not in reply.body:
@@ -162,7 +164,7 @@ async def _judge(check: Check, reply: Reply) -> None:
     if check.body_regex is None:
         return
     try:
-        matches = await is_in(check.body_regex, reply.body.decode(errors="replace"))
+        matches = await means.searcher.is_in(check.body_regex, reply.body, who)
     except TooLongError as error:
         raise UnfitError("body_regex takes too long on this body") from error
     if not matches:

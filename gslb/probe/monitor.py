@@ -15,6 +15,7 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Set
+from dataclasses import replace
 from typing import Literal
 
 from gslb.core.blindness import silent_after_s
@@ -33,11 +34,14 @@ from gslb.probe.witness import Witnesses
 
 Ending = Literal["ok", "failed", "error"]
 Remembered = Mapping[Target, tuple[State, float]]
+Heard = Mapping[Target, float]
+Before = tuple[Remembered, Set[Target], Heard]
 
 # Starting a probe costs some 60 us. Few are due in a usual turn; this bounds what follows a
 # pause or a settling, yet lets a machine that gives us only 50 turns a second keep up.
 STARTS_A_TURN = 32
 SETTLE_GAP_S = 1.0
+SETTLE_SHUFFLE_S = 0.001
 A_TURN = 500  # targets that are taken up without a pause for other work
 COMPLAINT_GAP_S = 60.0
 
@@ -80,7 +84,7 @@ class Monitor:
         self._tell_blind = tell_blind
         ways = Ways(
             self._ask,
-            self._ask_witnesses,
+            lambda: self._witnesses.ask(),
             self._calm,
             self._see_or_not,
             datacenters_up,
@@ -89,10 +93,11 @@ class Monitor:
         self._judge = Judge(publish, ways, clock)
         self._checks: Mapping[str, Check] = {}
         self._trails = self._judge.trails
+        self._draw = draw
         self._schedule = Schedule(draw)
         self._reports = Reports(self._expire, clock)
         self._witnesses = Witnesses(self._judge.hear_witness, clock)
-        self._remembered: Remembered = {}
+        self._before: Before = {}, frozenset(), {}
         self._running: dict[asyncio.Task[None], Target] = {}
         self._started = False
         self._timer: asyncio.TimerHandle | None = None
@@ -104,12 +109,12 @@ class Monitor:
 
     # ---------- what is watched ----------
 
-    def remember(self, states: Remembered) -> None:
-        """What is known from before: a state, and since when (monotonic seconds).
-
-        What is watched next begins with it and needs no settling.
-        """
-        self._remembered = states
+    def remember(
+        self, states: Remembered, held: Set[Target] = frozenset(), heard: Heard | None = None
+    ) -> None:
+        """With what is watched next begins, and needs no settling: a state, and since when; who is
+        held down by flap damping; when a report last came (else: now). Monotonic seconds."""
+        self._before = states, held, heard or {}
 
     async def watch(
         self,
@@ -130,7 +135,7 @@ class Monitor:
         }
         if settings is not None:
             self._settings = settings
-            self._means = Means(settings.allow, self._contexts, self._clock)
+            self._means = replace(self._means, allow=settings.allow)
         self._contexts.forget()
         turned = {
             target
@@ -142,7 +147,7 @@ class Monitor:
         now = self._clock()
         async for target in _in_turns(wanted):
             self._begin(target, checks[target.check], now)
-        self._remembered = {}
+        self._before = {}, frozenset(), {}
         self._judge.expect(silent_after_s(checks[name] for name in {t.check for t in wanted}))
         if self._witnesses.watch(self._settings.witness, self._means):
             self._judge.see_by(self._witnesses.latest)
@@ -151,15 +156,15 @@ class Monitor:
         self._arm()
 
     def _begin(self, target: Target, check: Check, now: float) -> None:
-        remembered = self._remembered.get(target, (State.UNKNOWN, now))
+        states, held, heard = self._before
+        state, since = states.get(target, (State.UNKNOWN, now))
         is_new = target not in self._trails
         if is_new:
-            state, since = remembered
-            self._trails[target] = Trail(since, state)
+            self._trails[target] = Trail(since, state, held=target in held)
         if check.type == "push":
             self._reports.watch(target, check.ttl_s)
-            if is_new and remembered[0] is not State.UNKNOWN:
-                self._reports.note(target, now)
+            if is_new and state is not State.UNKNOWN:
+                self._reports.note(target, heard.get(target, now))
         else:
             self._schedule.add(target, check.interval_s, check.jitter, now)
 
@@ -226,7 +231,8 @@ class Monitor:
             check = self._checks[target.check]
             if self._trails[target].state is State.UNKNOWN and check.type in PROBED:
                 self._settling[target] = check.fall
-                self._schedule.hasten(target, now)
+                # In no order: dead ones of one name must not take all slots before the others.
+                self._schedule.hasten(target, now - self._draw() * SETTLE_SHUFFLE_S)
         self._arm()
         if self._settling:
             self._settled.clear()
@@ -251,6 +257,7 @@ class Monitor:
         await asyncio.gather(
             *running, self._witnesses.stop(), self._judge.stop(), return_exceptions=True
         )
+        await self._means.searcher.stop()
         await asyncio.sleep(0)  # aborted transports close their sockets in the next turn
 
     def _forget(self, gone: Set[Target]) -> None:
@@ -278,9 +285,6 @@ class Monitor:
         due = self._schedule.next_due()
         waits_s = 0.0 if due is None else max(0.0, now - due)
         return max(waits_s, late_s if now - at <= self._judge.silent_s else 0.0)
-
-    def _ask_witnesses(self) -> None:
-        self._witnesses.ask()
 
     def _calm(self) -> None:
         """Settling is over when all have had their probes, and none waits for a proof."""

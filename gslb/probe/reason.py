@@ -41,6 +41,9 @@ _CERTIFICATE = {
     64: "certificate is for another address",
 }
 
+# RFC 8446 section 6.2; OpenSSL has renamed what comes before.
+_NOTHING_IN_COMMON = ("ALERT_HANDSHAKE_FAILURE", "ALERT_INSUFFICIENT_SECURITY")
+
 
 class ProbeError(GslbError):
     """The endpoint failed its probe; the text is the evidence."""
@@ -54,6 +57,10 @@ class ExpiredError(ProbeError):
     """A certificate expired; when, the handshake that failed does not tell."""
 
 
+class HandshakeError(ProbeError):
+    """The endpoint found nothing in what the handshake offers."""
+
+
 def failure(error: OSError) -> ProbeError:
     """The evidence in an error of connecting, TLS, reading or writing.
 
@@ -63,6 +70,8 @@ def failure(error: OSError) -> ProbeError:
         raise error
     if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == _EXPIRED:
         return ExpiredError(_tell(error))
+    if isinstance(error, ssl.SSLError) and (error.reason or "").endswith(_NOTHING_IN_COMMON):
+        return HandshakeError(_tell(error))
     return ProbeError(_tell(error))
 
 

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Final
 
 from gslb.core.check import Check, Target
-from gslb.probe.certificate import host_in, note_expiry, secrecy_of, tell_expiry
+from gslb.probe.certificate import converse_with, host_in, peer_of
 from gslb.probe.connection import Means, connect, converse
 from gslb.probe.finding import Finding
-from gslb.probe.reason import ExpiredError, ProbeError, failure
+from gslb.probe.reason import ProbeError, failure
 
 MOST_READ: Final = 64 * 1024
 _READ_SIZE: Final = 4096
@@ -28,22 +28,21 @@ async def probe(check: Check, target: Target, means: Means, finding: Finding) ->
     first octet of what was waited for, and without an `expect` the connect time too.
     """
     name = host_in(check.host) if check.host else target.address
-    secrecy = await secrecy_of(check, name, means) if check.tls else None
+    where = (target.address, target.port)
+    peer = await peer_of(check, name, where, means) if check.tls else None
     started = means.clock()
-    connection = await connect(target.address, target.port, means)
+    connection = await connect(*where, means)
     connected = means.clock()
-    if secrecy is None and not check.send and check.expect is None:
+    if peer is None and not check.send and check.expect is None:
         connection.close()
         finding.latency_s = connected - started
         return
     dialogue = Dialogue(check.send, check.expect, means.clock)
+    if peer is None:
+        transport = await converse(connection, dialogue)
+    else:
+        transport = await converse_with(peer, connection, dialogue, means, finding)
     try:
-        transport = await converse(connection, dialogue, secrecy)
-    except ExpiredError as error:
-        where = (target.address, target.port)
-        raise await tell_expiry(check, where, name, means, finding) from error
-    try:
-        note_expiry(transport, finding)
         first_byte_at = await dialogue.found
     finally:
         transport.abort()

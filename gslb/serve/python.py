@@ -113,7 +113,7 @@ class PythonEngine:
     def publish(self, world: World) -> None:
         """Answers come from this World from now on; a new plan forgets what was remembered."""
         if world.plan is self._plan:
-            self._health = world.health
+            self._health, self._mark = world.health, world.health.mark
         else:
             self._learn(world)
 
@@ -136,7 +136,7 @@ class PythonEngine:
             coming = Memory(world.plan, self._ledger)
         self._memory = coming
         self._ready = self._memory.ready
-        self._plan, self._health = world.plan, world.health
+        self._plan, self._health, self._mark = world.plan, world.health, world.health.mark
 
     def stats(self) -> Mapping[tuple[str, ...], int]:
         """Counters by (metric, label values …)."""
@@ -251,14 +251,14 @@ class PythonEngine:
             if number == table.special:
                 number = table.unknown
         ready = steering.answers.get(number)
-        if ready is None or ready.health is not self._health:
+        if ready is None or ready.mark is not self._mark:
             ready = steering.ready(number, self._health)
         if ready.fixed is not None:
             return ready.fixed, scope
         if ready.outcome.branch is None:
             return None
         self._dice.prefix = (octets + b"\0\0")[:3]
-        return steering.choose(ready, self._dice), scope
+        return steering.choose(ready, self._health, self._dice), scope
 
     # ---- the careful way --------------------------------------------------------------
 
@@ -330,7 +330,7 @@ class PythonEngine:
         scope = located.scope if subject is not None else None
         if ready.outcome.branch is not None:
             self._dice.prefix = located.prefix
-            packed = ready.fixed or steering.choose(ready, self._dice)
+            packed = ready.fixed or steering.choose(ready, self._health, self._dice)
             return Verdict(packed, NOERROR, kind, scope)
         rule = ready.outcome.rule
         self._ledger.cell("policy_fallback", steering.policy.name, rule)[0] += 1

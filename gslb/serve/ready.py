@@ -90,10 +90,11 @@ class Ready:
 
     Exactly one of four: `fixed`; `choices` with their `bounds` (cumulative probability);
     `shedding`, which leads to another Ready; or none of them, then it is drawn for each query
-    and `drawn` keeps what was drawn before. `outcome.branch` None means no records.
+    and `drawn` keeps what was drawn before. `outcome.branch` None means no records. `mark` is of
+    the Health for which it was last known to be good.
     """
 
-    health: Health
+    mark: object
     versions: tuple[tuple[int, int], ...]
     outcome: Outcome
     ttl: int
@@ -108,7 +109,7 @@ class Ready:
         pools = health.pools
         if any(pools[index].version != version for index, version in self.versions):
             return False
-        self.health = health
+        self.mark = health.mark
         return True
 
 
@@ -127,6 +128,12 @@ class Shedding:
     coming: tuple[Pool, ...]
     room: Cell
     after: dict[tuple[int, ...], Ready] = field(default_factory=dict)
+
+
+def _count_below(ready: Ready) -> int:
+    """How many are remembered that only this one leads to."""
+    after = ready.shedding.after.values() if ready.shedding is not None else ()
+    return sum(1 + _count_below(each) for each in after)
 
 
 class Ledger:
@@ -170,7 +177,7 @@ class Steering:
     def ready(self, number: int, health: Health) -> Ready:
         """The remembered answer for a treatment, made anew if its pools have changed."""
         known = self.answers.get(number)
-        if known is not None and (known.health is health or known.current(health)):
+        if known is not None and (known.mark is health.mark or known.current(health)):
             return known
         treatment = self.table.treatments[number]
         nothing: frozenset[int] = frozenset()
@@ -184,7 +191,7 @@ class Steering:
         outcome = evaluate(self.policy, way.treatment, self.family, health, None, way.shed)
         ttl, _ = answer_ttl(self.policy, self.ttl, outcome)
         versions = tuple((index, health.pools[index].version) for index in outcome.read)
-        ready = Ready(health, versions, outcome, ttl)
+        ready = Ready(health.mark, versions, outcome, ttl)
         if outcome.branch is None:
             return ready
         if self._loaded and (coming := self._coming(outcome, way.drawn, health)):
@@ -224,21 +231,19 @@ class Steering:
             and standing(pool, health.pools[pool.index], self.family, 1).available
         )
 
-    def _after(self, ready: Ready, dice: EngineDice) -> Ready:
+    def _after(self, ready: Ready, health: Health, dice: EngineDice) -> Ready:
         """Where the draws of one answer lead."""
-        health = ready.health
         while (way := ready.shedding) is not None:
             shed = tuple(pool.index for pool in way.coming if self._sheds(pool, health, dice))
             known = way.after.get(shed)
-            if known is None or not (known.health is health or known.current(health)):
+            if known is None or not (known.mark is health.mark or known.current(health)):
                 drawn = way.drawn.union(pool.index for pool in way.coming)
                 below = Shedding(way.treatment, drawn, way.shed.union(shed), (), way.room)
+                if (stale := way.after.pop(shed, None)) is not None:
+                    way.room[0] += 1 + _count_below(stale)
                 known = self._make(below, health)
-                is_kept = shed in way.after
-                if not is_kept and way.room[0]:
+                if way.room[0]:
                     way.room[0] -= 1
-                    is_kept = True
-                if is_kept:
                     way.after[shed] = known
             ready = known
         return ready
@@ -271,13 +276,13 @@ class Steering:
         elif told and not any(self._fallen.values()):
             self.ledger.tell(self.policy.name, self.family, "")
 
-    def choose(self, ready: Ready, dice: EngineDice) -> Packed:
-        """The answer of one query."""
+    def choose(self, ready: Ready, health: Health, dice: EngineDice) -> Packed:
+        """The answer of one query; `health` is that for which the Ready is good."""
         if ready.choices:
             return ready.choices[bisect_right(ready.bounds, dice.random())]
         if ready.shedding is not None:
-            ready = self._after(ready, dice)
-            return ready.fixed or self.choose(ready, dice)
+            ready = self._after(ready, health, dice)
+            return ready.fixed or self.choose(ready, health, dice)
         branch = ready.outcome.branch
         assert branch is not None, "the caller has seen that there are records"
         picks = draw(branch, self.family, self.policy.answers, self.policy.take, dice)

@@ -1,4 +1,4 @@
-"""A server of its own for each test."""
+"""A server of its own for each test, or one for all tests of a module that leave it as it was."""
 
 from __future__ import annotations
 
@@ -24,3 +24,28 @@ def running(tmp_path: Path) -> Iterator[Running]:
         server.process.wait(10)
     if server.process is not None and server.process.stdout is not None:
         server.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The server of a module, started; it must stop in peace."""
+    server = Running(tmp_path_factory.mktemp("shared"), *free_ports(3))
+    server.write()
+    server.open("127.10.1.1", "127.10.2.1")
+    server.start()
+    try:
+        yield server
+        assert server.stop() == 0
+        assert "Traceback" not in (server.folder / "log").read_text()
+    finally:
+        if server.process is not None and server.process.poll() is None:
+            server.kill()
+        for address in list(server.listeners):
+            server.close(address)
+
+
+@pytest.fixture
+def shared(lasting: Running) -> Running:
+    """It runs, with the first configuration and zone; of its log there is what is new."""
+    lasting.renew()
+    return lasting

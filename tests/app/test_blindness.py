@@ -120,7 +120,7 @@ class Cabled(Running):
         """Probes that failed so far."""
         return float(self.here.tell("failed", self.control))
 
-    def stay_cut(self, probes: int = 8) -> None:
+    def stay_cut(self, probes: int = 6) -> None:
         """Until so many probes have failed since the server knows that it is blind."""
         self.wait_events("blind", 1)
         before = self.failed()

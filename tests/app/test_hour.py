@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from gslb.app import outlook as outlook_module
+from gslb.app import recall as recall_module
 from gslb.app import server as server_module
 from gslb.app.outlook import Outlook
 from gslb.app.roster import Roster
 from gslb.app.server import persist
 from gslb.control.state import StateStore
 from gslb.core.check import Check, Target
-from gslb.core.health import Health, all_unknown
+from gslb.core.health import Health, State, all_unknown
 from gslb.core.kept import Memory
 from gslb.core.override import Override
 from gslb.core.target import targets_of
-from gslb.core.trail import Result
+from gslb.core.trail import MOST_TURNS, Result, hold_s
 from gslb.core.world import Plan
 
 from sample import POOLS, make_world
 
 TARGET = Target("web", "192.0.2.10", 0)
+CHECKS = {"web": Check("web", "push", 0)}
 NOON = 1_800_000_000.0
 A_DAY_S = 86400.0
 
@@ -41,10 +44,10 @@ class Clock:
 class Scene:
     """An outlook on the sample's first pool, checked by reports, with a wall clock of its own."""
 
-    def __init__(self, folder: Path, **more: object) -> None:
+    def __init__(self, folder: Path, checks: Mapping[str, Check] = CHECKS, **more: object) -> None:
         self.wall, self.clock = Clock(NOON), Clock(1000.0)
         self.store = StateStore(folder)
-        self.plan = plan(**more)
+        self.plan = plan(checks, **more)
         self.published: list[Health] = []
         self.outlook = Outlook(self.plan, self.store, self.published.append, self.clock, self.wall)
 
@@ -66,16 +69,20 @@ class Scene:
         await self.outlook.hand.put(replace(drain, **more), "")  # type: ignore[arg-type]
 
     @property
+    def state(self) -> State:
+        return self.outlook.health.pools[0].ipv4[0].state
+
+    @property
     def forced(self) -> str:
         return self.outlook.health.pools[0].ipv4[0].forced
 
 
-def plan(**more: object) -> Plan:
+def plan(checks: Mapping[str, Check], **more: object) -> Plan:
     """The sample, whose first pool has one endpoint and a push check."""
     endpoint = replace(POOLS[0].endpoints[0], ipv6=None)
     pool = replace(POOLS[0], check="web", endpoints=(endpoint,))
     pools = (replace(pool, **more), *POOLS[1:])  # type: ignore[arg-type]
-    config = replace(make_world().plan.config, pools=pools, checks={"web": Check("web", "push", 0)})
+    config = replace(make_world().plan.config, pools=pools, checks=checks)
     return replace(make_world().plan, config=config, targets=targets_of(config))
 
 
@@ -85,9 +92,24 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-def play(folder: Path, scene: Callable[[Scene], Awaitable[None]], **more: object) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            found = condition()
+            if found if isinstance(found, bool) else await found:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.Event().wait(), 0.01)
+
+
+def play(
+    folder: Path,
+    scene: Callable[[Scene], Awaitable[None]],
+    checks: Mapping[str, Check] = CHECKS,
+    **more: object,
+) -> None:
     async def run() -> None:
-        made = Scene(folder, **more)
+        made = Scene(folder, checks, **more)
         await made.begin()
         try:
             await scene(made)
@@ -231,6 +253,102 @@ def test_a_successor_that_ends_an_override_leaves_what_is_kept_to_its_predecesso
         await new.end()
 
     asyncio.run(run())
+
+
+def test_what_flaps_is_held_down_after_a_restart_too(tmp_path: Path) -> None:
+    async def flap(made: Scene) -> None:
+        for number in range(MOST_TURNS + 1):
+            made.clock.now += 1
+            await made.report(ok=number % 2 == 1)
+        assert made.outlook.monitor.snapshot()[TARGET].held
+
+    play(tmp_path, flap)
+    states: list[tuple[State, bool]] = []
+
+    async def recover(made: Scene) -> None:
+        for _ in range(2):
+            await made.report(ok=True)
+            trail = made.outlook.monitor.snapshot()[TARGET]
+            states.append((trail.state, trail.held))
+            made.clock.now += hold_s(made.plan.config.checks["web"])
+
+    play(tmp_path, recover)
+    assert states == [(State.DOWN, True), (State.UP, False)]
+    states.clear()
+    play(tmp_path, recover)  # and what was let in again is held no longer
+    assert states[0] == (State.UP, False)
+
+
+@pytest.mark.parametrize(("age_s", "state"), [(599.0, State.DOWN), (601.0, State.UNKNOWN)])
+def test_what_was_last_known_too_long_ago_is_unknown_again(
+    tmp_path: Path, age_s: float, state: State
+) -> None:
+    play(tmp_path, lambda made: made.report(ok=False))
+    later = Scene(tmp_path)
+    later.wall.now += age_s
+
+    async def start() -> None:
+        await later.begin()
+        assert later.state is state
+        await later.end()
+
+    asyncio.run(start())
+    known = asyncio.run(remembered(tmp_path)).health
+    assert [each.state for each in known] == ([State.DOWN] if state is State.DOWN else [])
+
+
+def test_a_report_is_as_old_after_a_restart_as_it_was_before(tmp_path: Path) -> None:
+    ttl_s = 0.05
+    checks = {"web": Check("web", "push", 0, ttl_s=ttl_s)}
+    scenes: list[Scene] = []
+
+    async def report(made: Scene) -> None:
+        await made.report(ok=True)
+        made.clock.now += ttl_s * 0.6
+
+    async def wait(made: Scene) -> None:
+        assert made.state is State.UP
+        made.clock.now += ttl_s * 0.3
+
+    async def expire(made: Scene) -> None:
+        scenes.append(made)
+        assert made.state is State.UP  # no ttl is over yet, whoever ran
+        made.clock.now += ttl_s * 0.3
+        await until(lambda: made.state is State.DOWN)  # the timer is the loop's
+
+    play(tmp_path, report, checks)
+    play(tmp_path, wait, checks)
+    play(tmp_path, expire, checks)
+    trail = scenes[0].outlook.monitor.snapshot()[TARGET]
+    assert trail.evidence == ("no report for 0 s",)
+
+
+async def remembered(folder: Path) -> Memory:
+    store = StateStore(folder)
+    memory = await store.open()
+    await store.close()
+    return memory
+
+
+def test_for_how_long_nobody_reported_is_kept_while_it_runs_and_when_it_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recall_module, "LOOK_S", 0.01)
+
+    async def scene(made: Scene) -> None:
+        await made.report(ok=True)
+        made.clock.now += 7.0
+
+        async def is_kept() -> bool:  # as a server that is killed now leaves it
+            return [each.silent_s for each in (await remembered(tmp_path)).health] == [7.0]
+
+        await until(is_kept)
+        made.clock.now += 2.0
+
+    play(tmp_path, scene)
+    assert [each.silent_s for each in asyncio.run(remembered(tmp_path)).health] == [9.0]
+    play(tmp_path, lambda made: made.report(ok=False))
+    assert [each.silent_s for each in asyncio.run(remembered(tmp_path)).health] == [None]
 
 
 def test_a_reload_between_two_targets_of_the_health_is_no_error(tmp_path: Path) -> None:

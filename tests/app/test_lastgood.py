@@ -25,6 +25,12 @@ BROKEN = [
 ]
 
 
+def keep(running: Running) -> None:
+    """A copy of what is there now is kept, as by a start that finds nothing wrong with it."""
+    path = str(running.config)
+    assert lastgood.keep(path, load(path)) == ()
+
+
 def ended(running: Running, *arguments: str) -> str:
     """The log of a start that is refused."""
     command = [sys.executable, "-m", "gslb", "serve", "-c", str(running.config), *arguments]
@@ -38,8 +44,7 @@ def ended(running: Running, *arguments: str) -> str:
 def test_a_broken_configuration_is_replaced_by_the_last_good_one(
     running: Running, config: str, zone: str
 ) -> None:
-    running.start()
-    running.stop_process()
+    keep(running)
     running.write(config, zone)
     running.start()
     assert running.addresses() == {"127.10.1.1"}
@@ -68,8 +73,7 @@ def test_strict_refuses_what_is_broken_and_the_first_start_has_nothing_else(
     running.write(CONFIG.replace("policies:", "policy:"))
     assert 'did you mean "policies"' in ended(running)
     running.write()
-    running.start()
-    running.stop_process()
+    keep(running)
     running.write(CONFIG.replace("policies:", "policy:"))
     said = ended(running, "--strict")
     assert 'did you mean "policies"' in said
@@ -77,8 +81,7 @@ def test_strict_refuses_what_is_broken_and_the_first_start_has_nothing_else(
 
 
 def test_a_broken_secret_file_keeps_nobody_from_answers(running: Running) -> None:
-    running.start()
-    running.stop_process()
+    keep(running)
     (running.folder / "state" / "cookies").write_text("nonsense")
     assert "is no secret" in ended(running, "--strict")
     running.start()
@@ -92,7 +95,7 @@ def test_what_is_too_large_is_not_copied_and_the_copy_before_it_stays(
 ) -> None:
     path = str(running.config)
     copy = running.folder / "state" / "last-good" / "gslb.yaml"
-    assert lastgood.keep(path, load(path)) == ()
+    keep(running)
     before = copy.read_text()
     running.config.write_text(before + "# more\n")
     monkeypatch.setattr(lastgood, "MOST_OCTETS", len(before))
@@ -116,9 +119,11 @@ def test_a_good_reload_is_what_a_later_start_finds(running: Running) -> None:
 
 
 def test_a_copy_is_written_only_when_it_would_be_another_one(running: Running) -> None:
-    running.start()
+    keep(running)
     copy = running.folder / "state/last-good"
     first = copy.stat().st_ino
+    running.start()
+    assert copy.stat().st_ino == first
     running.signal(signal.SIGHUP)
     running.wait_events("reload", 1)
     assert copy.stat().st_ino == first
@@ -130,8 +135,7 @@ def test_a_copy_is_written_only_when_it_would_be_another_one(running: Running) -
 
 
 def test_when_the_copy_is_broken_too_both_are_told(running: Running) -> None:
-    running.start()
-    running.stop_process()
+    keep(running)
     running.write(zone=ZONE + "bad A 1.2.3\n")
     copy = running.folder / "state/last-good/zones/gslb.example.com.zone"
     copy.write_text(ZONE + "\n\nworse A 4.5.6\n")
@@ -174,8 +178,7 @@ def test_paths_mean_what_they_meant(running: Running, tmp_path: Path) -> None:
 
 
 def test_a_gslb_yaml_that_has_gone_is_known_by_its_path(running: Running) -> None:
-    running.start()
-    running.stop_process()
+    keep(running)
     running.config.unlink()
     running.start()
     assert running.addresses() == {"127.10.1.1"}

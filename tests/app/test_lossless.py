@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import signal
 import socket
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import dns.message
 import dns.query
 import dns.rdatatype
+import pytest
 
 from running import CONFIG, ZONE, Client, Running, wait_for
 
@@ -25,13 +25,7 @@ ZONES = [
 RELOADS = 6
 
 
-def reload_repeatedly(running: Running, zones: list[str] = ZONES, count: int = RELOADS) -> None:
-    """One generation after the other, each of them in use before the next."""
-    for number in range(count):
-        done = len(running.events("reload"))
-        running.write(zone=zones[number % len(zones)])
-        running.signal(signal.SIGHUP)
-        running.wait_events("reload", done + 1)
+KINDS = (("www", "A"), ("mail", "MX"), ("pair", "A"), ("alias", "A"))
 
 
 def sockets_of(running: Running) -> set[str]:
@@ -63,60 +57,80 @@ def generations(reply: dns.message.Message) -> set[str]:
     return {text[0] for text in texts}
 
 
-def test_reloads_lose_no_query_and_keep_the_sockets_and_a_tcp_connection(running: Running) -> None:
-    running.write(zone=ZONES[0])
-    running.start()
-    before = sockets_of(running)
-    assert len(before) == 4
-    asked = 0
-    done = threading.Event()
-    failures: list[BaseException] = []
-    query = dns.message.make_query("txt.gslb.example.com.", "TXT")
+class Connection:
+    """Asks over one TCP connection from the beginning of a block to its end."""
 
-    def ask_by_tcp() -> None:
-        nonlocal asked
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.asked = 0
+        self.failures: list[BaseException] = []
+
+    def __enter__(self) -> Connection:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        query = dns.message.make_query("txt.gslb.example.com.", "TXT")
         try:
-            with socket.create_connection(("127.0.0.1", running.dns), timeout=10) as connection:
-                while not done.is_set():
+            with socket.create_connection(("127.0.0.1", self._port), timeout=10) as connection:
+                while not self._done.wait(0.005):  # what is reloaded shares these cores
                     dns.query.send_tcp(connection, query)
                     reply, _ = dns.query.receive_tcp(connection)
                     assert reply.answer
-                    asked += 1
+                    self.asked += 1
         except BaseException as error:
-            failures.append(error)
-
-    by_tcp = threading.Thread(target=ask_by_tcp)
-    with Client(running.dns) as client:
-        by_tcp.start()
-        reload_repeatedly(running)
-        done.set()
-        by_tcp.join()
-    assert failures == []
-    assert asked > 100
-    assert client.lost == 0
-    assert client.asked > 1000
-    assert sockets_of(running) == before
+            self.failures.append(error)
 
 
-def test_no_reply_is_of_two_generations(running: Running) -> None:
-    running.write(zone=ZONES[0])
-    running.start()
-    kinds = (("mail", "MX"), ("pair", "A"), ("alias", "A"))
-    clients = [Client(running.dns, name, rrtype, 400) for name, rrtype in kinds]
-    with clients[0], clients[1], clients[2]:
-        reload_repeatedly(running)
-    for client in clients:
+@dataclass
+class Seen:
+    """What clients saw of many reloads, and the sockets before and after."""
+
+    clients: list[Client]
+    connection: Connection
+    sockets: tuple[set[str], set[str]]
+
+
+@pytest.fixture(scope="module")
+def seen(lasting: Running) -> Seen:
+    """One generation after the other, each of them in use before the next."""
+    lasting.write(zone=ZONES[0])
+    lasting.reload()
+    before = sockets_of(lasting)
+    clients = [Client(lasting.dns, name, rrtype, 400) for name, rrtype in KINDS]
+    with ExitStack() as stack:
+        for client in clients:
+            stack.enter_context(client)
+        connection = stack.enter_context(Connection(lasting.dns))
+        for number in range(1, RELOADS + 1):
+            lasting.write(zone=ZONES[number % 2])
+            lasting.reload()
+    return Seen(clients, connection, (before, sockets_of(lasting)))
+
+
+def test_reloads_lose_no_query_and_keep_the_sockets_and_a_tcp_connection(seen: Seen) -> None:
+    for client in seen.clients:
         assert client.lost == 0
-        seen = [generations(reply) for reply in client.messages()]
-        assert {"1"} in seen
-        assert {"2"} in seen
-        assert all(len(of_one_reply) == 1 for of_one_reply in seen)
+        assert client.asked > 400
+    assert seen.connection.failures == []
+    assert seen.connection.asked > 100
+    before, after = seen.sockets
+    assert len(before) == 4
+    assert after == before
 
 
-def metric(page: str, name: str) -> float:
-    """One sample of /metrics, 0 if it is not there."""
-    found = re.search(rf"^gslb_{re.escape(name)} (\S+)$", page, re.MULTILINE)
-    return float(found[1]) if found else 0.0
+def test_no_reply_is_of_two_generations(seen: Seen) -> None:
+    for client in seen.clients[1:]:  # those of www are the same in both
+        found = [generations(reply) for reply in client.messages()]
+        assert {"1"} in found
+        assert {"2"} in found
+        assert all(len(of_one_reply) == 1 for of_one_reply in found)
 
 
 def test_a_reload_resets_neither_counters_nor_verdicts_nor_what_is_limited(
@@ -132,31 +146,26 @@ def test_a_reload_resets_neither_counters_nor_verdicts_nor_what_is_limited(
     client = Client(running.dns, "txt", "TXT")
     client.PATIENCE_S = 0  # nearly all of them get no reply
     with client:
-        wait_for(lambda: metric(running.get("/metrics")[1], 'rrl_total{action="dropped"}') > 100)
+        wait_for(lambda: running.metric('rrl_total{action="dropped"}') > 100)
         asked = 'queries_total{family="4",transport="udp"}'
-        before = metric(running.get("/metrics")[1], asked)
+        before = running.metric(asked)
         running.write(config, ZONE.replace("2026112001", "2026112002"))
-        running.signal(signal.SIGHUP)
-        running.wait_events("reload", 1)
+        running.reload()
         answered = client.replies.total()
         sent = client.asked
         wait_for(lambda: client.asked > sent + 300)
         # A table that had been emptied would have let a second's worth through at once.
         assert client.replies.total() - answered <= 4
-    page = running.get("/metrics")[1]
-    assert metric(page, asked) > before
-    assert metric(page, 'endpoint_up{endpoint="127.10.1.1",pool="web-fra"}') == 0
+    assert running.metric(asked) > before
+    assert running.metric('endpoint_up{endpoint="127.10.1.1",pool="web-fra"}') == 0
 
 
-def test_a_zone_that_changed_under_the_same_serial_is_named(running: Running) -> None:
-    running.start()
-    running.write(zone=ZONE.replace('"hello"', '"changed"'))
-    running.signal(signal.SIGHUP)
-    running.wait_events("reload", 1)
-    (line,) = running.events("problem")
+def test_a_zone_that_changed_under_the_same_serial_is_named(shared: Running) -> None:
+    shared.write(zone=ZONE.replace('"hello"', '"changed"'))
+    shared.reload()
+    (line,) = shared.events("problem")
     assert "zone gslb.example.com.: its content changed, but its serial is still 2026112001" in line
     assert "raise it, to 2026112002 or more" in line
-    assert running.ask("txt", "TXT").answer[0][0].strings == (b"changed",)
-    running.signal(signal.SIGHUP)
-    running.wait_events("reload", 2)
-    assert len(running.events("problem")) == 1  # it has not changed since
+    assert shared.ask("txt", "TXT").answer[0][0].strings == (b"changed",)
+    shared.reload()
+    assert len(shared.events("problem")) == 1  # it has not changed since

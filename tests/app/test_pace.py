@@ -1,16 +1,22 @@
-"""Ramps and shares by a manual clock."""
+"""Ramps and shares, by a manual clock and in an outlook that runs."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from gslb.app.outlook import Outlook
 from gslb.app.pace import Pace
+from gslb.control.state import StateStore
 from gslb.core.check import Check, Target
-from gslb.core.health import Health, Slot, State, all_unknown, with_addresses
+from gslb.core.health import AddressHealth, Health, Slot, State, all_unknown, with_addresses
 from gslb.core.policy import Shed
 from gslb.core.target import targets_of
+from gslb.core.trail import Result
 from gslb.core.world import Plan
 
 from sample import POOLS, make_world
@@ -86,6 +92,28 @@ def test_a_reload_does_not_begin_a_ramp_again(clock: Clock) -> None:
     assert ramp_of(back) == 10
     pace.follow(plan())
     assert ramp_of(pace.step(all_unknown(POOLS))) == 100
+
+
+def test_what_an_operator_lets_in_again_climbs_too(clock: Clock) -> None:
+    """Its caches are as cold; one that is forced up has all of its weight (core/health.py)."""
+    pace = Pace(clock, {})
+    pace.follow(plan(ramp_s=60.0))
+    fresh = in_state(all_unknown(POOLS), State.UP)
+    out = pace.see(fresh, with_addresses(fresh, {FRA_SLOT: AddressHealth(State.UP, "drain")}))
+    assert pace.next_due() is None
+    assert ramp_of(pace.see(out, in_state(fresh, State.UP))) == 10
+
+
+def test_what_fails_while_it_climbs_begins_anew(clock: Clock) -> None:
+    pace = Pace(clock, {})
+    pace.follow(plan(ramp_s=60.0))
+    down = in_state(all_unknown(POOLS), State.DOWN)
+    half = pace.see(down, in_state(down, State.UP))
+    clock.now += 30
+    again = pace.see(half, in_state(half, State.DOWN))
+    assert pace.next_due() is None
+    clock.now += 30
+    assert ramp_of(pace.see(again, in_state(again, State.UP))) == 10
 
 
 def shares(pace: Pace, health: Health, clock: Clock, steps: int) -> list[int]:
@@ -166,3 +194,38 @@ def test_a_recovery_beside_others_leaves_their_steps_to_the_clock(clock: Clock) 
     stepped = pace.step(second)
     assert (ramp_of(stepped), ramp_of(stepped, other)) == (55, 10)
     assert pace.next_due() == pytest.approx(clock.now + 60 / 18)
+
+
+def test_a_running_server_climbs_by_itself(tmp_path: Path) -> None:
+    """What is published after a recovery: a tenth, then ever more, without any further verdict."""
+    config = replace(plan(ramp_s=0.2).config, checks={"web": Check("web", "push", 0)})
+    coming = replace(make_world().plan, config=config, targets=targets_of(config))
+    target = Target("web", "192.0.2.10", 0)
+
+    async def climb() -> list[int]:
+        store, percents = StateStore(tmp_path), []
+        fallen, whole = asyncio.Event(), asyncio.Event()
+
+        def publish(health: Health) -> None:
+            percents.append(ramp_of(health))
+            if health.pools[0].ipv4[0].state is State.DOWN:
+                fallen.set()
+            elif fallen.is_set() and percents[-1] == 100:
+                whole.set()
+
+        outlook = Outlook(coming, store, publish, time.monotonic, time.time)
+        await outlook.begin(await store.open())
+        try:
+            async with asyncio.timeout(20):
+                outlook.monitor.report(target, Result(False, "slow", None, time.monotonic()))
+                await fallen.wait()
+                outlook.monitor.report(target, Result(True, "", None, time.monotonic()))
+                await whole.wait()
+        finally:
+            await outlook.stop()
+            await store.close()
+        return percents
+
+    percents = asyncio.run(climb())
+    climbed = percents[percents.index(10) :]
+    assert climbed == sorted(climbed)

@@ -54,64 +54,59 @@ def test_a_hundred_hangups_are_a_few_reloads_and_leave_nothing_open(running: Run
     assert generations == sorted(set(generations), key=int)
 
 
-def test_a_loading_process_that_is_killed_changes_nothing(running: Running) -> None:
-    running.start()
-    running.signal(signal.SIGHUP)
-    wait_for(lambda: bool(running.children()))
-    os.kill(running.children()[0], signal.SIGKILL)
-    running.wait_events("reload_failed", 1)
-    assert "killed by SIGKILL" in running.log
-    assert running.addresses() == {"127.10.1.1"}
-    running.signal(signal.SIGHUP)
-    running.wait_events("reload", 1)
+def test_a_loading_process_that_is_killed_changes_nothing(shared: Running) -> None:
+    shared.signal(signal.SIGHUP)
+    wait_for(lambda: bool(shared.children()))
+    os.kill(shared.children()[0], signal.SIGKILL)
+    shared.wait_events("reload_failed", 1)
+    assert "killed by SIGKILL" in shared.log
+    assert shared.addresses() == {"127.10.1.1"}
+    shared.reload()
 
 
-def test_out_of_descriptors_a_reload_fails_and_the_next_one_works(running: Running) -> None:
-    running.start()
-    before = resource.prlimit(running.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (3, before[1]))
-    running.signal(signal.SIGHUP)
-    running.wait_events("reload_failed", 1)
-    assert "cannot be started: Too many open files" in running.log
-    assert running.addresses() == {"127.10.1.1"}
-    resource.prlimit(running.pid, resource.RLIMIT_NOFILE, before)
-    running.signal(signal.SIGHUP)
-    running.wait_events("reload", 1)
-    assert 'gslb_reload_total{result="failed"} 1.0' in running.get("/metrics")[1]
-    assert "Traceback" not in running.log
+def test_out_of_descriptors_a_reload_fails_and_the_next_one_works(shared: Running) -> None:
+    failed = shared.metric('reload_total{result="failed"}')
+    before = resource.prlimit(shared.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(shared.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    shared.reload("reload_failed")
+    assert "cannot be started: Too many open files" in shared.log
+    assert shared.addresses() == {"127.10.1.1"}
+    resource.prlimit(shared.pid, resource.RLIMIT_NOFILE, before)
+    shared.reload()
+    assert shared.metric('reload_total{result="failed"}') == failed + 1
+    assert "Traceback" not in shared.log
 
 
-def test_a_process_that_may_open_few_files_raises_its_limit_or_says_so(running: Running) -> None:
-    running.start()
-    soft, hard = resource.prlimit(running.pid, resource.RLIMIT_NOFILE)
+def test_a_process_that_may_open_few_files_raises_its_limit_or_says_so(lasting: Running) -> None:
+    soft, hard = resource.prlimit(lasting.pid, resource.RLIMIT_NOFILE)
     assert soft == hard
-    assert ("files may be open" in running.log) == (0 < hard < 1000 + 512)
+    log = (lasting.folder / "log").read_text()  # since the start
+    assert ("files may be open" in log) == (0 < hard < 1000 + 512)
 
 
-def test_what_only_a_restart_changes_is_said_at_each_reload(running: Running) -> None:
-    running.start()
-    running.write(CONFIG.replace('"[::1]:{dns}"', '"127.0.0.2:{dns}"'))
-    for count in (1, 2):
-        running.signal(signal.SIGHUP)
-        running.wait_events("reload", count)
-    lines = running.events("problem")
+def test_what_only_a_restart_changes_is_said_at_each_reload(shared: Running) -> None:
+    shared.write(CONFIG.replace('"[::1]:{dns}"', '"127.0.0.2:{dns}"'))
+    for _ in range(2):
+        shared.reload()
+    lines = shared.events("problem")
     assert len(lines) == 2
     assert all("server.listen: is as it was at the start" in line for line in lines)
 
 
-def test_a_reload_names_what_changed_and_the_pools_of_new_endpoints(running: Running) -> None:
-    running.start()
-    running.open("127.10.3.1")
+def test_a_reload_names_what_changed_and_the_pools_of_new_endpoints(shared: Running) -> None:
+    up = 'transitions_total{pool="web-iad",to="up"}'
+    before = shared.metric(up)
+    shared.open("127.10.3.1")
     known = "[{{ ipv4: 127.10.2.1 }}]"
     more = "[{{ ipv4: 127.10.2.1 }}, {{ ipv4: 127.10.3.1 }}]"
     config = CONFIG.replace(known, more).replace("[127.10.2.1]", "[127.10.2.1, 127.10.3.1]")
-    running.write(config, ZONE.replace("2026112001", "2026112002"))
-    running.signal(signal.SIGHUP)
-    (line,) = running.wait_events("reload", 1)
+    shared.write(config, ZONE.replace("2026112001", "2026112002"))
+    shared.reload()
+    (line,) = shared.events("reload")
     assert 'zones="gslb.example.com. 2026112001..2026112002"' in line
-    (new,) = (line for line in running.events("transition") if "127.10.3.1" in line)
+    (new,) = (line for line in shared.events("transition") if "127.10.3.1" in line)
     assert "pools=web-iad" in new
-    assert 'gslb_transitions_total{pool="web-iad",to="up"} 2.0' in running.get("/metrics")[1]
+    assert shared.metric(up) == before + 1
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pytest
 from gslb.app import succession
 from gslb.app.succession import Predecessor, claim, find_predecessor, succeeding
 from gslb.errors import ListenError
+from gslb.serve.pulse import SLACK_S, STALE_S
 
 from running import CONFIG, ZONE, Client, Running, wait_for
 
@@ -32,6 +34,9 @@ os.dup2(200, 3), os.dup2(201, 4)
 os.execv(sys.executable, [sys.executable, "-m", "gslb", "serve", "-c", sys.argv[3]])
 """
 HELD = CONFIG.replace(', "[::1]:{dns}"', "")
+# While nobody reads, queries wait in a socket that has room for 270 (net.core.rmem_default).
+PER_S = 20
+FRESH_S = STALE_S - SLACK_S  # who has waited longer has asked elsewhere, and gets no answer
 
 
 class Manager:
@@ -45,6 +50,7 @@ class Manager:
         for sock in self.sockets:
             sock.bind(("127.0.0.1", running.dns))
         self.sockets[1].listen(64)
+        self.ready_at: list[float] = []
         running.write(HELD)
 
     def start(self) -> None:
@@ -61,6 +67,15 @@ class Manager:
             )
         assert running.process.stdout is not None
         assert running.process.stdout.readline().startswith("ready "), running.log
+        self.ready_at.append(time.monotonic())
+
+    def lost(self, client: Client) -> list[float]:
+        """When queries without an answer were sent that a server has found when it was ready.
+
+        A machine may be so slow that some are stale by then.
+        """
+        found = ((at, [ready for ready in self.ready_at if ready > at]) for at in client.unanswered)
+        return [at for at, later in found if not later or min(later) - at < FRESH_S]
 
 
 @pytest.fixture
@@ -74,7 +89,7 @@ def manager(running: Running) -> Iterator[Manager]:
 def test_sockets_of_the_service_manager_lose_no_query_over_restarts(manager: Manager) -> None:
     running = manager.running
     manager.start()
-    with Client(running.dns, per_s=100) as client:
+    with Client(running.dns, per_s=PER_S) as client:
         for _ in range(2):
             assert running.stop_process() == 0
             # A connection made while nobody is there is answered by who comes.
@@ -83,8 +98,8 @@ def test_sockets_of_the_service_manager_lose_no_query_over_restarts(manager: Man
                 dns.query.send_tcp(connection, query)
                 manager.start()
                 assert dns.query.receive_tcp(connection)[0].answer
-    assert client.lost == 0
-    assert client.asked > 100
+    assert manager.lost(client) == []
+    assert client.asked > PER_S
     assert running.stop_process() == 0
     assert "Traceback" not in running.log
 
@@ -93,10 +108,11 @@ def test_what_a_killed_server_left_in_the_socket_is_answered_by_the_next(manager
     running = manager.running
     manager.start()
     running.kill()
-    with Client(running.dns, per_s=100) as client:
-        wait_for(lambda: client.asked >= 20)
+    with Client(running.dns, per_s=PER_S) as client:
+        wait_for(lambda: client.asked >= 10)
         manager.start()
-    assert client.lost == 0
+    assert manager.lost(client) == []
+    assert client.replies
     assert running.stop_process() == 0
 
 
@@ -126,6 +142,7 @@ def test_a_server_that_takes_over_loses_no_query(
             while not done.is_set():
                 assert dns.query.tcp(query, "127.0.0.1", timeout=10, port=running.dns).answer
                 asked += 1
+                done.wait(0.005)  # the successor starts on the same cores
         except BaseException as error:
             failures.append(error)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import signal
 import stat
 import subprocess
 import sys
@@ -80,12 +79,6 @@ def secret_file(running: Running, *secrets: str) -> Path:
     return path
 
 
-def reload(running: Running) -> None:
-    done = len(running.events("reload"))
-    running.signal(signal.SIGHUP)
-    running.wait_events("reload", done + 1)
-
-
 def test_the_first_start_makes_a_secret_and_the_next_one_keeps_it(running: Running) -> None:
     running.start()
     path = secret_file(running)
@@ -107,17 +100,17 @@ def test_secrets_roll_over_without_losing_a_client(running: Running) -> None:
     first = ask(running)
     assert signed_with(OLD, first)
     secret_file(running, OLD, NEW)
-    reload(running)
+    running.reload()
     assert signed_with(OLD, ask(running))
     from_a_server_that_is_ahead = Jar((bytes.fromhex(NEW),)).check(CLIENT, "127.0.0.1")[1]
     assert is_valid(running, from_a_server_that_is_ahead)
     secret_file(running, NEW, OLD)
-    reload(running)
+    running.reload()
     second = ask(running)
     assert signed_with(NEW, second)
     assert is_valid(running, first)
     secret_file(running, NEW)
-    reload(running)
+    running.reload()
     assert is_valid(running, second)
     assert not is_valid(running, first)
 
@@ -127,7 +120,7 @@ def test_a_file_that_has_gone_is_written_again_with_what_is_in_use(running: Runn
     running.start()
     cookie = ask(running)
     path.unlink()
-    reload(running)
+    running.reload()
     assert is_valid(running, cookie)
     assert path.read_text().split() == [NEW, OLD]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -142,7 +135,7 @@ def test_a_new_map_does_not_bring_old_secrets_back(running: Running) -> None:
     path = secret_file(running, OLD)
     running.start()
     secret_file(running, NEW)
-    reload(running)
+    running.reload()
     cookie = ask(running)
     path.unlink()  # so that only what is in use can be known
     write_database(database, {"81.2.69.0/24": city("GB", (51.5, -0.1), "EU")})
@@ -156,8 +149,7 @@ def test_a_broken_file_refuses_a_reload_and_shows_no_secret(running: Running) ->
     running.start()
     cookie = ask(running)
     secret_file(running, NEW[:-1])
-    running.signal(signal.SIGHUP)
-    running.wait_events("reload_failed", 1)
+    running.reload("reload_failed")
     assert "state/cookies:1: error: server.cookies: is no secret" in running.log
     assert NEW[:-1] not in running.log
     assert is_valid(running, cookie)
@@ -343,7 +335,7 @@ def test_a_state_directory_that_cannot_be_written_is_told(tmp_path: Path) -> Non
 
 def status(running: Running, token: str) -> int:
     """What the control address says to a change by the holder of a token."""
-    url = f"http://127.0.0.1:{running.control}/v1/overrides/datacenter/fra?why=test"
+    url = f"http://127.0.0.1:{running.control}/v1/overrides/datacenter/nowhere?why=test"
     request = urllib.request.Request(url, method="DELETE")
     request.add_header("Authorization", f"Bearer {token}")
     try:
@@ -354,7 +346,7 @@ def status(running: Running, token: str) -> int:
             return error.code
 
 
-NO_OVERRIDE = 404  # the token is right, and there is nothing to clear
+NO_OBJECT = 404  # the token is right, and there is nothing to clear
 
 
 def test_the_first_token_outlives_a_restart_and_is_changed_by_taking_it_away(
@@ -364,19 +356,19 @@ def test_the_first_token_outlives_a_restart_and_is_changed_by_taking_it_away(
     path = running.folder / "state/token"
     first = path.read_text().strip()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [status(running, text) for text in (first, "wrong")] == [NO_OVERRIDE, 401]
+    assert [status(running, text) for text in (first, "wrong")] == [NO_OBJECT, 401]
     running.kill()
     running.start()
-    assert status(running, first) == NO_OVERRIDE
+    assert status(running, first) == NO_OBJECT
     path.unlink()
-    reload(running)
+    running.reload()
     second = path.read_text().strip()
-    assert [status(running, text) for text in (first, second)] == [401, NO_OVERRIDE]
+    assert [status(running, text) for text in (first, second)] == [401, NO_OBJECT]
     digest = hashlib.sha256(b"mine").hexdigest()
     tokens = f"tokens: {{{{ me: {{{{ role: operate, sha256: {digest} }}}} }}}}, listen:"
     running.write(CONFIG.replace("control: {{ listen:", f"control: {{{{ {tokens}"))
-    reload(running)
-    assert [status(running, text) for text in (second, "mine")] == [401, NO_OVERRIDE]
+    running.reload()
+    assert [status(running, text) for text in (second, "mine")] == [401, NO_OBJECT]
     assert first not in running.log
     assert second not in running.log
 
@@ -387,7 +379,7 @@ def test_the_last_good_configuration_has_the_token_too(running: Running) -> None
     running.kill()
     running.config.write_text("broken: [\n")
     running.start()
-    assert status(running, token) == NO_OVERRIDE
+    assert status(running, token) == NO_OBJECT
 
 
 def test_gslb_check_makes_no_token(running: Running) -> None:

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 
 import dns.rcode
 import pytest
@@ -29,15 +28,13 @@ def test_it_answers_over_udp_and_tcp_and_stops_cleanly(running: Running) -> None
     assert "Traceback" not in running.log
 
 
-def test_a_region_that_fails_is_left_and_comes_back(running: Running) -> None:
-    running.start()
-    running.close("127.10.1.1")
-    running.wait_log("to=down")
+def test_a_region_that_fails_is_left_and_comes_back(shared: Running) -> None:
+    shared.close("127.10.1.1")
+    shared.wait_log("to=down")
     # The verdict is logged when it is published: the next answer already follows it.
-    assert running.addresses() == {"127.10.2.1"}
-    running.open("127.10.1.1")
-    wait_for(lambda: running.addresses() == {"127.10.1.1"})
-    assert running.stop() == 0
+    assert shared.addresses() == {"127.10.2.1"}
+    shared.open("127.10.1.1")
+    wait_for(lambda: shared.addresses() == {"127.10.1.1"})
 
 
 def test_what_is_down_at_the_start_is_never_answered(running: Running) -> None:
@@ -56,16 +53,14 @@ def test_a_failing_endpoint_shortens_the_ttl_before_the_verdict(running: Running
     assert running.addresses() == {"127.10.1.1"}
 
 
-def test_a_reload_takes_over_zones_and_policies(running: Running) -> None:
-    running.start()
-    running.write(
+def test_a_reload_takes_over_zones_and_policies(shared: Running) -> None:
+    shared.write(
         CONFIG.replace("[web-fra, web-iad]", "[web-iad, web-fra]"),
         ZONE.replace('"hello"', '"changed"'),
     )
-    running.signal(signal.SIGHUP)
-    running.wait_log(" reload ")
-    assert running.addresses() == {"127.10.2.1"}
-    assert running.ask("txt", "TXT").answer[0][0].strings == (b"changed",)
+    shared.reload()
+    assert shared.addresses() == {"127.10.2.1"}
+    assert shared.ask("txt", "TXT").answer[0][0].strings == (b"changed",)
 
 
 @pytest.mark.parametrize(
@@ -78,18 +73,15 @@ def test_a_reload_takes_over_zones_and_policies(running: Running) -> None:
     ],
 )
 def test_a_broken_reload_is_refused_and_answers_go_on(
-    running: Running, config: str, zone: str, place: str, what: str
+    shared: Running, config: str, zone: str, place: str, what: str
 ) -> None:
-    running.start()
-    running.write(config, zone)
-    running.signal(signal.SIGHUP)
-    running.wait_log("reload_failed")
-    assert running.addresses() == {"127.10.1.1"}
-    problem = next(line for line in running.log.splitlines() if place in line)
+    shared.write(config, zone)
+    shared.reload("reload_failed")
+    assert shared.addresses() == {"127.10.1.1"}
+    problem = next(line for line in shared.log.splitlines() if place in line)
     assert what in problem
-    running.write()
-    running.signal(signal.SIGHUP)
-    running.wait_log(" reload ")
+    shared.write()
+    shared.reload()
 
 
 def test_a_port_in_use_is_one_line_that_names_the_holder(running: Running) -> None:
@@ -127,20 +119,15 @@ def test_failing_tests_do_not_prevent_a_start(running: Running) -> None:
     assert "expected 127.10.9.9, got 127.10.2.1" in running.log
 
 
-def test_the_control_address_tells(running: Running) -> None:
-    running.start()
-
-    def get(path: str) -> str:
-        url = f"http://127.0.0.1:{running.control}{path}"
-        with urllib.request.urlopen(url, timeout=10) as reply:
-            return reply.read().decode()
-
-    running.ask()
-    assert get("/readyz")
-    metrics = get("/metrics")
-    assert 'gslb_answers_total{policy="web",pool="web-fra"} 1.0' in metrics
-    assert 'gslb_pool_available{pool="web-fra"} 1.0' in metrics
-    body = json.loads(get("/v1/explain?name=www.gslb.example.com&from=203.0.113.9&down=iad"))
+def test_the_control_address_tells(shared: Running) -> None:
+    answers = 'answers_total{policy="web",pool="web-fra"}'
+    before = shared.metric(answers)
+    shared.ask()
+    assert shared.get("/readyz")[0] == 200
+    assert shared.metric(answers) == before + 1
+    assert shared.metric('pool_available{pool="web-fra"}') == 1
+    path = "/v1/explain?name=www.gslb.example.com&from=203.0.113.9&down=iad"
+    body = json.loads(shared.get(path)[1])
     assert body["answer"] == ["127.10.1.1"]
     assert body["scope"] == 24
     assert body["steps"]
@@ -160,7 +147,7 @@ def test_it_is_alive_but_not_ready_while_it_waits_for_the_first_verdicts(running
     running.write(CONFIG.replace("fall: 2", "fall: 60").replace("timeout: 500ms", "timeout: 999ms"))
     running.close("127.10.1.1")
     running.launch()
-    wait_for(lambda: running.get("/healthz")[0] == 200)
+    wait_for(lambda: running.get("/healthz")[0] == 200, complaint=lambda: running.log)
     status, body = running.get("/readyz")
     assert (status, "not ready" in body) == (503, True)
     assert running.stop() == 0

@@ -62,7 +62,7 @@ def test_every_query_is_sent_with_its_number_and_its_answer_counted() -> None:
 def test_a_query_without_an_answer_is_lost_and_its_time_known() -> None:
     with answering(lambda number: number > 50) as (port, _):
         stream = Stream(port, [QUERY], 1000)
-        offer([stream], 0.2, linger_s=0.1)
+        offer([stream], 0.2, linger_s=1.0)
         stream.close()
     assert stream.lost == 51
     assert 0.05 <= stream.settled_after_s(60) <= stream.seconds

@@ -1,6 +1,9 @@
 """Whom a command talks to, and who gets to see which token."""
 
 import os
+import shutil
+import subprocess
+import sys
 from hashlib import sha256
 
 import pytest
@@ -32,6 +35,51 @@ def test_what_changes_something_is_for_the_peers_too(settings):
     assert list(shown(find_contacts((), None, None, changing=True))) == [OWN, PEER]
     assert list(shown(find_contacts((), None, None, changing=True, here=True))) == [OWN]
     assert list(shown(find_contacts((), None, None, changing=False))) == [OWN]
+
+
+def test_of_two_servers_that_read_one_file_each_is_told_once(settings):
+    here, peer = "http://127.0.0.2:8053", "http://198.51.100.2:8053"
+    # Behind another port, scheme or family is something else: a tunnel, a proxy.
+    others = ("http://127.0.0.2:8054", "https://127.0.0.2:8053", "http://[::1]:8053", peer)
+    settings(control=("0.0.0.0", 8053), peers=(here, *others))
+    assert list(shown(find_contacts((), None, None, changing=True))) == [OWN, *others]
+    settings(peers=(OWN, here, peer))  # it listens on 127.0.0.1 only
+    assert list(shown(find_contacts((), None, None, changing=True))) == [OWN, here, peer]
+
+
+ADDRESSES = ("198.18.53.11", "2001:db8:53::11")
+# Says of two addresses that the namespace has, and of two that it has not, which it takes for own.
+OWNER = """
+from gslb.access import find_contacts
+from gslb import access
+from gslb.core.setting import Settings
+peers = tuple(f"http://{host}:8053" for host in
+    ("198.18.53.11", "198.18.53.12", "[2001:db8:53::11]", "[2001:db8:53::12]", "ns1.example.net"))
+for listen in ("0.0.0.0", "::"):
+    access.find_settings = lambda config, tell: Settings(control=(listen, 8053), peers=peers)
+    found = [each.url[7:-5] for each in find_contacts((), None, None, changing=True)]
+    print(*(each for each in found if (":" in each) == (":" in listen)))
+"""
+
+
+def test_an_address_is_the_servers_own_if_this_machine_has_it(tmp_path):
+    if (
+        not all(map(shutil.which, ("unshare", "ip")))
+        or subprocess.run(["unshare", "-n", "true"], check=False, capture_output=True).returncode
+    ):
+        pytest.skip("a network namespace needs root")
+    # An address that anything may be bound to (keepalived) is not its own for that.
+    prepare = (
+        "ip link set lo up; for each in $0; do ip addr add $each dev lo; done; "
+        'echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind; exec "$@"'
+    )
+    command = ["unshare", "-n", "sh", "-ec", prepare, " ".join(ADDRESSES), sys.executable]
+    run = subprocess.run(
+        [*command, "-c", OWNER], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert run.stderr == ""
+    ours = ["127.0.0.1 198.18.53.12 ns1.example.net", "[::1] [2001:db8:53::12]"]
+    assert run.stdout.splitlines() == ours
 
 
 def test_the_servers_named_are_the_only_ones_and_each_is_told_once(settings):

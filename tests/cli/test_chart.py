@@ -114,6 +114,48 @@ def test_what_is_failing_stands_before_what_is_forced_and_that_before_what_is_we
     assert [row.split()[2] for row in rows] == ["192.0.2.30:80", "192.0.2.20:80", "192.0.2.10:80"]
 
 
+def many(count):
+    return [TARGET | {"address": f"192.0.2.{host}"} for host in range(100, 100 + count)]
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_on_a_terminal_what_is_well_never_pushes_away_what_is_not(width):
+    expiring = TARGET | {"certificate_expires": "2026-11-25T00:00:00Z"}
+    rows = picture(*many(21), DOWN, expiring, width=width)
+    assert [row.split()[2] for row in rows if row.startswith(("up ", "down "))] == [
+        "192.0.2.11:80", "192.0.2.10:80",
+    ]  # fmt: skip
+    told = "21 more are up and well; a pipe (gslb health | less) and --json have them all"
+    assert told in " ".join(rows)
+    # In a pipe, and where they are few, each has its row.
+    assert sum(row.startswith("up ") for row in picture(*many(21), DOWN)) == 21
+    assert sum(row.startswith("up ") for row in picture(*many(20), DOWN, width=width)) == 20
+    assert picture(*many(21), width=width)[2].startswith("21 are up and well; a pipe")
+
+
+def test_a_long_picture_says_at_its_end_again_what_it_said_first():
+    down = [target | {"state": "down", "evidence": None} for target in many(40)]
+    rows = picture(*down, width=120, blind=BLIND)
+    assert rows[-2:] == rows[:2]
+    assert rows[1] == "40 targets: 40 down"
+    assert picture(*down, blind=BLIND)[-1].startswith("down ")
+    assert picture(*down[:9], width=100)[-1].startswith("down ")
+
+
+@pytest.mark.parametrize("width", [None, 80])
+def test_one_long_name_does_not_spoil_the_table_for_everybody(width):
+    long = TARGET | {"address": "2001:db8:1234:5678:9abc:def0:1234:5678", "check": "a" * 30}
+    head, *rows = picture(*many(11), long, width=width)[2:]
+    assert head == "STATE  CHECK  ADDRESS         FOR         LATENCY  P95      POOLS"
+    usual = "up     web    192.0.2.100:80  2 h 10 min  12.3 ms  15.1 ms  web-fra/192.0.2.10"
+    assert usual in rows
+    place = f"{'a' * 30}  [2001:db8:1234:5678:9abc:def0:1234:5678]:80"
+    assert f"up     {place}  2 h 10 min  12.3 ms  15.1 ms" in rows
+    # Where there is room for all of it, all stand in columns.
+    wide = picture(*many(11), long, width=200)[3:]
+    assert len({row.index("2 h 10 min") for row in wide}) == 1
+
+
 def test_a_target_without_a_port_has_none():
     assert "192.0.2.10  " in picture(TARGET | {"type": "icmp", "port": 0})[3]
 

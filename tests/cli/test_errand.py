@@ -27,7 +27,7 @@ def test_all_are_asked_at_the_same_time_and_told_in_their_order():
 
 
 def test_who_hangs_is_given_up_and_costs_the_others_nothing(monkeypatch):
-    monkeypatch.setattr(errand, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(errand, "PATIENCE_S", 2.0)  # for the others, on a busy machine
     for_ever = threading.Event()
 
     def ask(contact):

@@ -16,7 +16,7 @@ def listed(*overrides, now=NOW, width=None):
 
 
 def result(**fields):
-    return text(compose_result(URL, {"override": DRAIN | fields}))
+    return text(compose_result(URL, "fra", {"override": DRAIN | fields}))
 
 
 def test_an_override_stands_beside_what_is_real():
@@ -75,8 +75,10 @@ def test_a_result_says_what_the_server_did(fields, said):
 
 
 def test_a_cleared_override_says_what_it_was_and_what_is_real():
-    said = text(compose_result(URL, {"cleared": DRAIN, "kept": True}))
+    said = text(compose_result(URL, "fra", {"cleared": DRAIN, "kept": True}))
     assert said == f"{URL}: cleared drain datacenter/fra; the probes say: 2 of 3 up"
+    nothing = text(compose_result(URL, "pool/web", {"cleared": None, "kept": True}))
+    assert nothing == f"{URL}: nothing to clear: pool/web has no override"
 
 
 @pytest.mark.parametrize(
@@ -112,5 +114,5 @@ def test_a_server_that_keeps_nothing_is_trouble():
 )
 def test_a_body_of_another_kind_of_server_is_shown_as_well_as_can_be(body):
     assert compose_overrides(body, NOW, 80)
-    assert compose_result(URL, body)
+    assert compose_result(URL, "fra", body)
     assert list(find_warnings(body)) == []

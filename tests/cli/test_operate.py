@@ -67,6 +67,34 @@ def test_an_override_is_set_and_cleared(run, server):
     ]
 
 
+NOTHING = {"cleared": None, "kept": True, "warning": None}
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_server_without_the_override_holds_up_no_clear_unless_none_has_it(run, servers, form):
+    had, had_none, refuses = servers(None, None, "x")
+    path = "/v1/overrides/object/fra"
+    had_none.said[path] = (200, NOTHING)
+    clear, dead = ["override", "fra", "clear", *WHY, *form], ["--server", "127.0.0.1:1"]
+    status, out, err = run(*clear, *naming(had, had_none))
+    assert (status, err) == (0, "")
+    if form:
+        assert json.loads(out)[had_none.url] == NOTHING
+    else:
+        assert out == (
+            f"{had.url}: cleared drain datacenter/fra; the probes say: 2 of 3 up\n"
+            f"{had_none.url}: nothing to clear: fra has no override\n"
+        )
+    # Whoever has none and whoever cannot say are still to be told apart from who refuses.
+    assert run(*clear, *naming(had_none), *dead)[0] == 3
+    assert run(*clear, *naming(had_none, refuses))[0] == 1
+    had.said[path] = (200, NOTHING)
+    assert run(*clear, *naming(had, had_none))[0] == 1
+    assert run(*clear, *naming(had))[0] == 1
+    had.said[path] = (200, {})  # no server of ours
+    assert run(*clear, *naming(had))[0] == 1
+
+
 @pytest.mark.parametrize(
     ("name", "path"),
     [

@@ -23,6 +23,17 @@ def running(tmp_path: Path) -> Iterator[Running]:
     server.stop() if server.process is not None else server.close(*server.listeners)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One that runs, for the whole file."""
+    server = Running(tmp_path_factory.mktemp("shared"), *free_ports(3))
+    server.write()
+    server.open("127.10.1.1", "127.10.2.1")
+    server.start()
+    yield server
+    server.stop()
+
+
 def command_line(running: Running) -> str:
     """A file that holds what /proc/1/cmdline would."""
     words = ["python3", "-P", "-m", "gslb", "serve", "-c", str(running.config), ""]
@@ -31,15 +42,11 @@ def command_line(running: Running) -> str:
     return str(path)
 
 
-def test_a_server_that_answers_is_ready_and_one_that_was_stopped_is_not(
-    running: Running, capsys: pytest.CaptureFixture[str]
+def test_a_server_that_answers_is_ready_and_where_there_is_none_nothing_is(
+    running: Running, shared: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running.start()
-    assert readiness.main(command_line(running)) == 0
-    assert capsys.readouterr().out == (
-        f"ready: http://127.0.0.1:{running.control}/readyz says so\n"
-    )
-    assert running.stop_process() == 0
+    assert readiness.main(command_line(shared)) == 0
+    assert capsys.readouterr().out == (f"ready: http://127.0.0.1:{shared.control}/readyz says so\n")
     assert readiness.main(command_line(running)) == 1
     assert capsys.readouterr().out == (
         f"not ready: http://127.0.0.1:{running.control}/readyz: Connection refused\n"
@@ -47,13 +54,13 @@ def test_a_server_that_answers_is_ready_and_one_that_was_stopped_is_not(
 
 
 def test_a_file_that_is_being_mended_does_not_make_the_server_unready(
-    running: Running, capsys: pytest.CaptureFixture[str]
+    shared: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running.start()
-    running.config.write_text("server: [\n")
+    shared.config.write_text("server: [\n")
     # In the default place of the state, for nobody can read another one in such a file.
-    assert readiness.main(command_line(running)) == 0
+    assert readiness.main(command_line(shared)) == 0
     assert "readyz says so" in capsys.readouterr().out
+    shared.write()
 
 
 def test_without_a_control_address_it_asks_dns(

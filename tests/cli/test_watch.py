@@ -16,6 +16,13 @@ import pytest
 from .stand import DOWN, TARGET, health, standing
 
 WATCH = ("health", "--watch")
+# The command as it is, but that nobody has to wait a second for each look.
+HASTY = """
+import sys
+from gslb import cli, display
+display.EVERY_S = 0.1
+sys.exit(cli.main())
+"""
 
 
 @pytest.fixture
@@ -27,7 +34,7 @@ def server():
 @contextmanager
 def running(server, stdout, *words):
     """The command as a process; it is killed if nothing else ended it."""
-    command = [sys.executable, "-m", "gslb", *words, "--server", server.url]
+    command = [sys.executable, "-c", HASTY, *words, "--server", server.url]
     environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
     process = subprocess.Popen(
         command,
@@ -86,6 +93,9 @@ def test_on_a_terminal_the_picture_is_drawn_again_and_the_last_one_stays(server)
         until(b"timeout after 2.0 s")
         many = [TARGET | {"address": f"192.0.2.{host}"} for host in range(100)]
         server.said["/v1/health"] = (200, health(DOWN, *many))
+        until(b"100 more are up and well")
+        bad = [target | {"state": "down"} for target in many]
+        server.said["/v1/health"] = (200, health(DOWN, *bad))
         until(b"more lines; all without --watch)")  # the worst is what is seen
         assert b"192.0.2.99:80" not in shown
         server.said["/v1/health"] = (503, {"detail": "stopping"})

@@ -106,7 +106,7 @@ class Desk:
     async def clear_override(self, kind: AnyKind, name: str, why: str, by: By) -> ClearedBody:
         found = self._find(kind, name)
         if (found, name) not in self.overrides:
-            raise LookupError(f"{found}/{name} has no override")
+            return ClearedBody(cleared=None, kept=True, warning=None)
         self.orders.append(("clear", found, name, why, by))
         return ClearedBody(cleared=self.overrides.pop((found, name)), kept=True, warning=None)
 

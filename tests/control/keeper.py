@@ -17,15 +17,20 @@ HURRY = Rhythm(
     write_s=0.02, retry_s=0.02, longest_retry_s=0.1, tell_s=60.0, patience_s=30.0, busy_s=0.1
 )
 NOW = 1_763_750_000.0
+ROWS = 500  # of health, in a folder that was filled
 
 
 def override(name="web", kind="pool", state="drain", until=None, why="kernel upgrade"):
     return Override(kind, name, state, "ann", why, NOW, NOW + 5, until)
 
 
-def kept(number=1, state=State.UP, since=NOW, seen_at=NOW):
+def kept(number=1, state=State.UP, since=NOW, seen_at=NOW, held=False):
     address = f"192.0.{number // 256 + 2}.{number % 256}"
-    return Kept(Target("web", address, 80), state, since, seen_at)
+    return Kept(Target("web", address, 80), state, since, seen_at, held)
+
+
+def overrides(*names):
+    return tuple(override(name) for name in names)
 
 
 def happening(number=1, at=NOW):
@@ -65,6 +70,17 @@ class Keeper:
     async def close(self):
         for store in self._open:
             await store.close()
+
+
+async def fill(keeper):
+    """A file with something of everything, as a clean stop leaves it."""
+    store, _ = await keeper.open()
+    for name in "abc":
+        assert await store.put_override(override(name))
+    store.keep_health(kept(number, State.DOWN) for number in range(ROWS))
+    for number in range(200):
+        store.keep_event(happening(number))
+    await store.close()
 
 
 async def until(condition, within_s=20.0, complaint=lambda: ""):

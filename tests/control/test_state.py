@@ -80,6 +80,18 @@ async def test_health_comes_back_with_the_time_at_which_it_was_last_known(keeper
     assert set(health) == {kept(1, State.DOWN, NOW - 500, NOW), kept(2, seen_at=NOW + 60)}
 
 
+async def test_what_is_held_down_is_so_after_a_restart_until_it_is_up(keeper):
+    store, _ = await keeper.open()
+    store.keep_health([kept(1, State.DOWN, held=True), kept(2, State.DOWN)])
+    await store.close()
+    assert {each.held for each in (await keeper.remembered()).health} == {True, False}
+    store, memory = await keeper.open()
+    assert set(memory.health) == {kept(1, State.DOWN, held=True), kept(2, State.DOWN)}
+    store.keep_health([kept(1, State.UP)])
+    await store.close()
+    assert set((await keeper.remembered()).health) == {kept(1), kept(2, State.DOWN)}
+
+
 async def test_a_later_state_replaces_an_earlier_one(keeper):
     store, _ = await keeper.open()
     store.keep_health([kept(1, State.DOWN)])

@@ -62,6 +62,8 @@ def test_min_healthy_takes_the_pool_out_but_not_from_the_last_resort() -> None:
     picky = replace(THREE, min_healthy=Amount(2))
     assert not standing(picky, health(UP, DOWN, DOWN), 4, 1).available
     assert offered(health(UP, DOWN, DOWN), 2, picky) == (0, 1, 2)
+    # What is drained stays out as long as anything else is left, be it too few.
+    assert offered(health(DOWN, DRAINED, DRAINED), 2, picky) == (0,)
 
 
 @pytest.mark.parametrize(

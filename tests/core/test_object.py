@@ -22,6 +22,8 @@ CONFIG = make_world().plan.config
         ("192.0.2.10", ("endpoint", "192.0.2.10")),
         # A pair is one endpoint, whichever address names it.
         ("2001:DB8:0::10", ("endpoint", "192.0.2.10")),
+        ("[2001:db8::10]", ("endpoint", "192.0.2.10")),
+        ("::ffff:192.0.2.10", ("endpoint", "192.0.2.10")),
     ],
 )
 def test_a_bare_name_is_enough_where_one_object_has_it(name: str, found: tuple[str, str]) -> None:
@@ -47,6 +49,7 @@ def test_a_name_that_two_objects_have_needs_its_kind() -> None:
         ("pool", "fra", 'no pool "fra"'),
         ("endpoint", "192.0.2.77", 'no endpoint "192.0.2.77"'),
         ("datacenter", "", 'no data center ""'),
+        ("object", "2001:db8::10%eth0", 'no data center, pool or endpoint "2001:db8::10%eth0"'),
     ],
 )
 def test_an_unknown_name_is_said(kind: str, name: str, text: str) -> None:

@@ -16,6 +16,8 @@ import yaml
 from gslb.lab.city import City, rank, read_cities
 from gslb.lab.world import FILES, NAME, REGIONS, TTL_S, LabError, World, claim, compose, write
 
+# What is free now is to be free a moment later: no lab may start meanwhile.
+
 ROOT = Path(__file__).resolve().parents[2]
 ZONE = "zones/gslb.example.com.zone"
 BUSY = World(

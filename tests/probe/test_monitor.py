@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -16,52 +16,10 @@ from gslb.core.setting import ProbeSettings
 from gslb.core.trail import Result, TargetHealth
 from gslb.probe.monitor import Monitor
 
-from endpoint import ALLOWED, Endpoints, page, saying, silence
+from audience import NEVER_S, QUICK, RARE, SETTINGS, Audience, at
+from endpoint import Endpoints, page, saying, silence
 from leap import leap
-
-SETTINGS = ProbeSettings(allow=ALLOWED)
-NEVER_S = 3600.0  # an interval in which nothing happens but settling
-QUICK = Check("web", "http", 80, interval_s=0.02, timeout_s=1.0)
-RARE = replace(QUICK, interval_s=NEVER_S)
-
-
-class Audience:
-    """Remembers what was published, and lets a test wait for it."""
-
-    def __init__(self) -> None:
-        self.told: list[tuple[Target, TargetHealth]] = []
-        self._news = asyncio.Event()
-
-    def hear(self, changed: Mapping[Target, TargetHealth]) -> None:
-        assert changed
-        self.told.extend(changed.items())
-        self._news.set()
-
-    def of(self, target: Target) -> list[tuple[State, float | None]]:
-        """States and `flip_s` published of a target, in order."""
-        return [(health.state, health.flip_s) for told, health in self.told if told == target]
-
-    async def until(self, target: Target, state: State) -> None:
-        """Wait until this is the latest state published of the target."""
-        while not (said := self.of(target)) or said[-1][0] is not state:
-            self._news.clear()
-            await self._news.wait()
-
-
-@pytest.fixture
-def audience() -> Audience:
-    return Audience()
-
-
-@pytest.fixture
-async def monitor(audience: Audience) -> AsyncIterator[Monitor]:
-    made = Monitor(audience.hear, SETTINGS, settle_gap_s=0.01)
-    yield made
-    await made.stop()
-
-
-def at(port: int) -> Target:
-    return Target("web", "127.0.0.1", port)
+from offspring import children
 
 
 async def test_every_change_on_the_way_down_and_up_is_published(
@@ -86,68 +44,6 @@ async def test_every_change_on_the_way_down_and_up_is_published(
     assert transition is not None
     assert transition.reasons == ("status 503",) * 3
     assert sum(monitor.lateness.counts) >= 5
-
-
-async def test_settling_gives_a_verdict_on_everything_that_answers_or_refuses(
-    endpoints: Endpoints, monitor: Monitor, audience: Audience, closed_port: int
-) -> None:
-    good = at(await endpoints.open(saying(page(200))))
-    bad = at(await endpoints.open(saying(page(500))))
-    dead = at(closed_port)
-    await monitor.watch({"web": RARE}, [good, bad, dead])
-    monitor.start()
-    await monitor.settle(60.0)
-    states = {target: health.state for target, health in monitor.health([good, bad, dead]).items()}
-    assert states == {good: State.UP, bad: State.DOWN, dead: State.DOWN}
-    assert monitor.probes == {("web", "ok"): 1, ("web", "failed"): 6}
-    assert not any(monitor.lateness.counts)  # none of these was on the schedule
-    assert {target for target, _ in audience.told} == {good, bad, dead}
-    assert monitor.snapshot()[dead].evidence == ("connect refused",) * 3
-
-
-async def test_settling_ends_at_its_limit_and_leaves_the_rest_unknown(
-    endpoints: Endpoints, monitor: Monitor, audience: Audience
-) -> None:
-    good = at(await endpoints.open(saying(page(200))))
-    mute = at(await endpoints.open(silence))
-    await monitor.watch({"web": replace(RARE, timeout_s=NEVER_S)}, [good, mute])
-    monitor.start()
-    await monitor.settle(0.05)
-    await audience.until(good, State.UP)
-    assert monitor.health([mute])[mute] == TargetHealth(State.UNKNOWN, None, None)
-
-
-async def test_settling_probes_only_what_has_no_verdict(
-    endpoints: Endpoints, monitor: Monitor
-) -> None:
-    known, new = [at(await endpoints.open(saying(page(200)))) for _ in range(2)]
-    await monitor.watch({"web": RARE}, [known])
-    monitor.start()
-    await monitor.settle(60.0)
-    await monitor.watch({"web": RARE}, [known, new])
-    await monitor.settle(60.0)
-    assert monitor.probes == {("web", "ok"): 2}
-    await monitor.settle(60.0)
-    assert monitor.probes == {("web", "ok"): 2}
-
-
-async def test_settling_with_nothing_to_probe_returns_at_once(monitor: Monitor) -> None:
-    await monitor.watch({}, [])
-    monitor.start()
-    await monitor.settle(NEVER_S)
-
-
-async def test_targets_that_leave_while_settling_are_not_waited_for(
-    endpoints: Endpoints, monitor: Monitor
-) -> None:
-    mute = at(await endpoints.open(silence))
-    await monitor.watch({"web": replace(RARE, timeout_s=NEVER_S)}, [mute])
-    monitor.start()
-    settling = asyncio.create_task(monitor.settle(NEVER_S))
-    await asyncio.sleep(0)
-    await monitor.watch({"web": RARE}, [])
-    await settling
-    assert monitor.snapshot() == {}
 
 
 async def test_a_reload_keeps_the_trails_of_what_stays(
@@ -286,36 +182,26 @@ async def test_stopping_leaves_no_task_no_socket_and_no_word(
     assert not audience.told
 
 
+async def test_stopping_ends_who_looks_for_expressions_too(
+    endpoints: Endpoints, monitor: Monitor
+) -> None:
+    target = at(await endpoints.open(saying(page(200, b"ready"))))
+    await monitor.watch({"web": replace(RARE, body_regex="^ready$")}, [target])
+    before = children()
+    monitor.start()
+    await monitor.settle(60.0)
+    assert monitor.health([target])[target].state is State.UP
+    assert len(children()) > len(before)
+    await monitor.stop()
+    assert children() == before
+
+
 async def test_stopping_before_starting_and_twice_is_quiet(audience: Audience) -> None:
     monitor = Monitor(audience.hear, SETTINGS)
     await monitor.stop()
     monitor.start()
     await monitor.stop()
     await monitor.stop()
-
-
-async def test_what_is_remembered_needs_no_settling_and_goes_on_from_there(
-    endpoints: Endpoints, monitor: Monitor, audience: Audience, closed_port: int
-) -> None:
-    good, new = [at(await endpoints.open(saying(page(200)))) for _ in range(2)]
-    dead = at(closed_port)
-    gone = at(1)
-    monitor.remember(
-        {good: (State.DOWN, -50.0), dead: (State.UP, -60.0), gone: (State.DOWN, -70.0)}
-    )
-    await monitor.watch({"web": RARE}, [good, dead, new])
-    monitor.start()
-    await monitor.settle(60.0)
-    assert monitor.probes == {("web", "ok"): 1}
-    states = {target: trail.state for target, trail in monitor.snapshot().items()}
-    assert states == {good: State.DOWN, dead: State.UP, new: State.UP}
-    assert monitor.snapshot()[good].since == -50.0
-    await monitor.watch({"web": QUICK}, [good, dead, gone])
-    await audience.until(good, State.UP)
-    await audience.until(dead, State.DOWN)
-    assert monitor.verdict(gone) is not None
-    assert monitor.snapshot()[gone].since > 0  # what was not watched at first is forgotten
-    assert monitor.verdict(new) is None
 
 
 async def test_calculated_checks_are_nothing_to_a_monitor(monitor: Monitor) -> None:

@@ -50,6 +50,14 @@ async def test_three_redirects_are_followed_on_the_same_port(
     assert asked == [f"GET {path} HTTP/1.1" for path in ("/a", "/b", "/c?d=1", "/e")]
 
 
+async def test_a_location_in_raw_octets_is_followed_as_they_came(
+    endpoints: Endpoints, means: Means
+) -> None:
+    result, asked = await visit(endpoints, means, to("/ä b?ö=%20"), page(200))
+    assert result.ok
+    assert asked[1] == "GET /%C3%A4%20b?%C3%B6=%20 HTTP/1.1"
+
+
 async def test_a_fourth_redirect_is_one_too_many(endpoints: Endpoints, means: Means) -> None:
     result, asked = await visit(endpoints, means, to("/a"))
     assert result.reason == "more than 3 redirects"

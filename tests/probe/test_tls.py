@@ -168,6 +168,29 @@ async def test_a_ca_file_that_is_none_is_the_reason(
     assert result.reason == "ca_file cannot be read as certificates"
 
 
+async def test_without_a_ca_file_the_systems_authorities_are_believed(
+    endpoints: Endpoints,
+    means: Means,
+    check: Check,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert check.ca_file is not None
+    plain, secure = replace(check, ca_file=None), server(authority.issue_cert("www.example.com"))
+    assert (await visit(endpoints, means, plain, secure)).reason.endswith("unknown authority")
+    monkeypatch.setenv("SSL_CERT_FILE", check.ca_file)
+    means.contexts.forget()
+    assert (await visit(endpoints, means, plain, secure)).ok
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    (tmp_path / "none.pem").touch()
+    means.contexts.forget()
+    result = await visit(endpoints, means, plain, secure)
+    assert result.reason == "the system's authorities cannot be read"
+    lax = replace(plain, verify_tls=False)
+    assert (await visit(endpoints, means, lax, secure)).ok  # nobody asks them
+
+
 async def test_a_host_that_tls_cannot_ask_for_is_the_reason(
     endpoints: Endpoints, means: Means, check: Check
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import stat
 import subprocess
@@ -272,13 +271,6 @@ def test_cook_13_a_cookie_and_a_subnet_together(server: Server) -> None:
 # ---- secrets --------------------------------------------------------------------------
 
 
-def reload(running: Running) -> None:
-    """A reload that is over when this returns."""
-    done = len(running.events("reload"))
-    running.signal(signal.SIGHUP)
-    running.wait_events("reload", done + 1)
-
-
 @pytest.fixture(scope="module")
 def rolling(
     another: Another, tmp_path_factory: pytest.TempPathFactory
@@ -301,7 +293,7 @@ def test_cook_rollover_needs_no_restart_and_loses_no_client(
         ((NEXT,), NEXT, False),
     ):
         secret.write_text("".join(f"{line.hex()}\n" for line in lines))
-        reload(running)
+        running.reload()
         before = counts(running)
         fresh = cookie_of(server.says(asking(CLIENT), source=SOURCE))
         assert is_fresh(fresh, SOURCE, signer)
@@ -333,7 +325,7 @@ def test_cook_off_is_an_option_that_nobody_knows(rolling: tuple[Running, Server]
     text = running.config.read_text()
     try:
         running.config.write_text(text.replace("cookies: { secret_file: secret }", "cookies: off"))
-        reload(running)
+        running.reload()
         for length in (0, 3, 8, 24, 41):
             reply = server.says(asking(bytes(length), "geo", "A"))
             assert (reply.rcode, len(reply.answer)) == (NOERROR, 1)
@@ -343,7 +335,7 @@ def test_cook_off_is_an_option_that_nobody_knows(rolling: tuple[Running, Server]
         assert server.says(asked).rcode == FORMERR
     finally:
         running.config.write_text(text)
-        reload(running)
+        running.reload()
 
 
 # ---- other servers with the same secret --------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,15 +17,30 @@ SERIAL = 2026010101
 RELOADS = 1
 
 
-@pytest.fixture
-def running(tmp_path, another) -> Iterator[Running]:
-    with another(tmp_path) as running:
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory, another) -> Iterator[Running]:
+    with another(tmp_path_factory.mktemp("reload")) as running:
         yield running
+
+
+@pytest.fixture
+def running(lasting: Running) -> Iterator[Running]:
+    """The server of the module; its files, and what it serves, are put back."""
+    path = zone_of(lasting)
+    text = path.read_text()
+    yield lasting
+    if path.read_text() != text:
+        path.write_text(text)
+        lasting.reload()
+
+
+def zone_of(running: Running) -> Path:
+    return running.folder / "zones" / "example.test.zone"
 
 
 def change(running: Running, number: int) -> None:
     """The next generation of the zone: another serial and other hosts of one name."""
-    path = running.folder / "zones" / "example.test.zone"
+    path = zone_of(running)
     text = path.read_text()
     text = text.replace(f" {SERIAL + number - 1} ", f" {SERIAL + number} ")
     for host in (1, 2, 3):
@@ -46,11 +62,11 @@ def test_reload_01_no_query_is_lost_and_no_reply_is_of_two_generations(running: 
     server = Server(running.dns)
     cookie = cookie_of(server.ask("www", "A", opt(option(COOKIE, bytes(8)))))
     steered = server.ask("geo", "A", opt(subnet("1.2.3.0/24")))
-    asked = 0
+    asked, known = 0, len(running.events("reload"))
     for number in range(1, RELOADS + 1):
         change(running, number)
         running.signal(signal.SIGHUP)
-        while len(running.events("reload")) < number:
+        while len(running.events("reload")) < known + number:
             hosts = [record.data for record in server.ask("multi").answer]  # each one answered
             assert len(hosts) == 3
             assert {host[2] for host in hosts} in ({1 + number}, {2 + number})
@@ -72,15 +88,13 @@ def test_reload_02_an_open_connection_goes_on(running: Running) -> None:
             assert judge(packet, receive(sock), "tcp").rcode == NOERROR
             if not number:
                 change(running, 1)
-                running.signal(signal.SIGHUP)
-                running.wait_events("reload", 1)
+                running.reload()
 
 
 def test_reload_a_broken_zone_replaces_nothing(running: Running) -> None:
     server = Server(running.dns)
-    path = running.folder / "zones" / "example.test.zone"
+    path = zone_of(running)
     path.write_text(path.read_text() + "www CNAME alias\n")
-    running.signal(signal.SIGHUP)
-    running.wait_events("reload_failed", 1)
+    running.reload("reload_failed")
     assert "example.test.zone:" in running.log
     assert [record.type for record in server.ask("www").answer] == [1]

@@ -8,6 +8,7 @@ import dns.message
 import pytest
 from gslb.core.image import build
 from gslb.core.zone import RRset
+from gslb.serve import entry as entry_module
 from gslb.serve.python import PythonEngine
 from gslb.wire import rrtype as rr
 from gslb.wire.name import from_text
@@ -31,6 +32,23 @@ def answer(engine: PythonEngine, packet: bytes, transport="udp") -> dns.message.
     reply = engine.answer(packet, PEER, transport)
     assert reply is not None
     return dns.message.from_wire(reply, one_rr_per_rrset=True)
+
+
+def test_what_strangers_send_grows_nothing() -> None:
+    engine = PythonEngine(make_world(), Random(1))
+    for number in range(3000):
+        for name in (f"r{number:05}", f"r{number:05}.img"):
+            engine.answer(PLAIN + question(f"{name}.{APEX}", rr.A), PEER, "udp")
+    assert len(engine._memory.ready) == 0
+    assert len(engine._memory._below) == 2
+
+
+def test_remembered_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry_module, "MOST_NAMES", 2)
+    engine = PythonEngine(make_world(), Random(1))
+    for name in ("www", "txt", "ns1", "api", "list"):
+        assert answer(engine, PLAIN + question(f"{name}.{APEX}", rr.A)).rcode() == rr.NOERROR
+    assert len(engine._memory.ready) == 2
 
 
 @pytest.mark.parametrize("name", ["txt", "a.deep.ent", "alias", "x.wild", "y.img", "www", "sub"])

@@ -1,4 +1,4 @@
-"""The Python engine: malformed packets, limits, memory, health, and the two ways agreeing."""
+"""The Python engine: malformed packets, limits, health, and the two ways agreeing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from gslb.core.health import AddressHealth, Slot, State, with_addresses
 from gslb.core.policy import Policy
 from gslb.core.setting import Cookies, RateLimit, Settings
 from gslb.core.world import World
-from gslb.serve import entry as entry_module
 from gslb.serve.python import PythonEngine
 from hypothesis import given
 from hypothesis import strategies as st
@@ -310,18 +309,6 @@ def test_servfail_as_last_resort() -> None:
     assert engine.stats()["policy_fallback", "list", "servfail"] == 1
 
 
-def test_a_fallback_and_its_end_are_told_once() -> None:
-    told: list[tuple] = []
-    world = make_world()
-    engine = PythonEngine(world, Random(1), tell=lambda *what: told.append(what))
-    everything = down(world, "web-fra", "web-iad", "web-nrt")
-    for state in (world, everything, world):
-        engine.publish(state)
-        for network in ("50.1.2.0/24", "150.1.2.0/24", "203.0.113.0/24"):
-            ask(engine, wire("www", network=network))
-    assert told == [("web", 4, "ignore_probes"), ("web", 4, "")]
-
-
 def test_weights_show_in_the_answers(engine: PythonEngine) -> None:
     packet = wire("split")
     firsts = [addresses(ask(engine, packet)) for _ in range(2000)]
@@ -329,27 +316,6 @@ def test_weights_show_in_the_answers(engine: PythonEngine) -> None:
     assert share == pytest.approx(0.9, abs=0.03)
     counted = engine.stats()
     assert counted["answers", "split", "web-iad"] + counted["answers", "split", "web-nrt"] == 2000
-
-
-# ---- memory -------------------------------------------------------------------------------
-
-
-def test_what_strangers_send_grows_nothing(
-    engine: PythonEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(3000):
-        ask(engine, wire(f"r{number:05}"))
-        ask(engine, wire(f"r{number:05}.img"))
-    assert len(engine._memory.ready) == 0
-    assert len(engine._memory._below) == 2
-
-
-def test_remembered_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entry_module, "MOST_NAMES", 2)
-    engine = PythonEngine(make_world(), Random(1))
-    for name in ("www", "txt", "ns1", "api", "list"):
-        ask(engine, wire(name))
-    assert len(engine._memory.ready) == 2
 
 
 # ---- properties ---------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from dataclasses import replace
+
 from gslb.core.health import AddressHealth, Health, Slot, State, all_unknown, with_addresses
 from gslb.core.policy import Nearest, Policy
 from gslb.core.table import PolicyTable, uniform_table
@@ -83,6 +86,25 @@ def test_what_was_not_touched_is_not_decided_again() -> None:
     assert first.outcome.read == (0,)
     assert ready.ready(0, down(1, 2)) is first
     assert ready.ready(0, down(0)) is not first
+
+
+def test_what_is_remembered_keeps_no_health_that_is_gone() -> None:
+    """Else each answer that nobody asks for again would keep one, with all pools of its time."""
+    many, states = 50, FRESH.pools
+    near = Nearest(100, children("web-fra"), (0,))
+    table = PolicyTable(({100: (0,)},) * many, 0, many, near_table().ipv4, near_table().ipv6)
+    ready, _ = steering(near, table)
+    before = healths()
+    for number in range(many):
+        states = tuple(replace(each) for each in states)
+        ready.ready(number, Health(states))
+    assert healths() - before < 5
+    assert len(ready.answers) == many
+
+
+def healths() -> int:
+    gc.collect()
+    return sum(isinstance(each, Health) for each in gc.get_objects())
 
 
 def test_answers_are_short_lived_from_the_announcement_of_a_drain_until_it_takes_effect() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
 from itertools import product
 from math import sqrt
@@ -13,15 +13,13 @@ import dns.edns
 import dns.message
 import pytest
 from gslb.core.answer import Steered, lookup
-from gslb.core.decide import Choice, Offer, evaluate
-from gslb.core.health import AddressHealth, Slot, State, all_unknown, with_addresses, with_shares
+from gslb.core.health import AddressHealth, Slot, State, with_addresses, with_shares
 from gslb.core.policy import (
     FAMILIES,
     Child,
     Failover,
     Nearest,
     Node,
-    Policy,
     PoolNode,
     RoundRobin,
     Route,
@@ -35,13 +33,12 @@ from gslb.core.subject import parse_subject
 from gslb.core.table import uniform_table
 from gslb.core.world import World
 from gslb.serve.python import PythonEngine
-from gslb.serve.ready import MOST_SHED, EngineDice, Ledger, Ready, Shedding, Steering
 from gslb.wire.name import from_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loaded import LEAF, SHED, branches, loaded_world
-from sample import APEX, NEAR, POOLS, endpoint, near_table, pool
+from loaded import LEAF, SHED, branches, loaded_world, steering_of
+from sample import APEX, NEAR, POOLS, near_table, pool
 
 PEER = "150.7.7.7"
 HOMES = {"192.0.2": "web-fra", "198.51.": "web-iad", "203.0.1": "web-nrt"}
@@ -146,6 +143,7 @@ def test_under_sticky_a_client_is_shed_by_its_hash_and_stays_where_it_is(pick) -
         node = Failover(205, (Child("web-fra", PoolNode(300, sticky)), *THREE[1:]))
     assert is_sticky(node)
     world = loaded_world(node, {0: 35, 1: 50}, uniform_table({}, (24, 56)))
+    calm = loaded_world(node, {}, uniform_table({}, (24, 56)))
     engine, other = engine_of(world, 1), engine_of(world, 2)
     steered = world.plan.config.policies["split"]
     moved = 0
@@ -161,7 +159,6 @@ def test_under_sticky_a_client_is_shed_by_its_hash_and_stays_where_it_is(pick) -
             assert {rdata.to_wire() for rdata in first[0]} == _addresses(
                 world, ruling.picks, family
             )
-        calm = loaded_world(node, {}, uniform_table({}, (24, 56)))
         before = rule(calm, _steered(calm), 4, parse_subject(network))
         after = rule(world, _steered(world), 4, parse_subject(network))
         assert before is not None
@@ -196,16 +193,10 @@ def test_scope_and_treatment_do_not_change_with_load() -> None:
 def test_pools_that_a_client_would_not_get_may_shed_as_they_like() -> None:
     """Those far away are not drawn for: the answer is ready-made."""
     world = loaded_world(NEAREST, {1: 50, 2: 0}, near_table())
-    steering = _steering(world)
+    steering = steering_of(world)
     assert steering.ready(0, world.health).fixed is None  # two endpoints, in any order
     assert steering.ready(0, world.health).shedding is None
     assert steering.ready(1, world.health).shedding is not None
-
-
-def _steering(world: World, tell=lambda *_: None) -> Steering:
-    plan = world.plan
-    policy = plan.config.policies["split"]
-    return Steering(policy, plan.tables["split"], plan.config.pools, 30, 4, Ledger(tell))
 
 
 def test_the_ttl_is_that_of_the_decision_an_answer_came_from() -> None:
@@ -241,7 +232,7 @@ def test_answers_are_counted_by_the_pool_that_they_came_from() -> None:
 
 def test_a_policy_whose_pools_cannot_shed_pays_nothing() -> None:
     world = loaded_world(Failover(200, tuple(_plain(child) for child in THREE)), {0: 0})
-    steering = _steering(world)
+    steering = steering_of(world)
     assert steering.ready(0, world.health).shedding is None
 
 
@@ -278,43 +269,6 @@ def test_both_ways_give_the_same_octets_in_the_same_order(node: Node) -> None:
 
 
 # ---- what is remembered -------------------------------------------------------------------
-
-
-def remembered(ready: Ready) -> Iterator[Shedding]:
-    if ready.shedding is not None:
-        yield ready.shedding
-        for below in ready.shedding.after.values():
-            yield from remembered(below)
-
-
-def many_pools(count: int, share: int):
-    pools = tuple(pool(n, f"p{n}", endpoint(f"10.0.{n}.1"), shed=SHED) for n in range(count))
-    tree = Weighted(1, tuple(Child(p.name, PoolNode(10 + p.index, p)) for p in pools), (1,) * count)
-    health = with_shares(all_unknown(pools), dict.fromkeys(range(count), share))
-    policy = Policy("p", tree, answers=1)
-    return Steering(policy, uniform_table({}), pools, 30, 4, Ledger(lambda *_: None)), health
-
-
-def test_however_many_combinations_there_are_a_bounded_number_is_remembered() -> None:
-    steering, health = many_pools(8, 50)
-    dice = EngineDice(Random(5))
-    counts = Counter(
-        steering.choose(steering.ready(0, health), dice).body.octets for _ in range(3000)
-    )
-    kept = sum(len(each.after) for each in remembered(steering.ready(0, health)))
-    assert kept == MOST_SHED < 256
-    assert len(counts) == 8
-    for count in counts.values():
-        assert count / 3000 == pytest.approx(1 / 8, abs=0.04)
-
-
-def test_down_a_list_there_are_no_more_combinations_than_pools() -> None:
-    world = loaded_world(LIST, {0: 50, 1: 50, 2: 50})
-    steering, dice = _steering(world), EngineDice(Random(5))
-    ready = steering.ready(0, world.health)
-    for _ in range(300):
-        steering.choose(ready, dice)
-    assert sum(len(each.after) for each in remembered(ready)) == 6  # kept or shed, at each
 
 
 def test_a_verdict_about_a_pool_that_only_shed_answers_reach_counts_at_once() -> None:
@@ -379,32 +333,3 @@ def test_an_engine_with_a_past_answers_like_one_without(node, changes, chance) -
                 fresh._dice.forget()
                 packet = wire(network, rrtype)
                 assert living.answer(packet, PEER, "udp") == fresh.answer(packet, PEER, "udp")
-
-
-# ---- the draw is the decision -------------------------------------------------------------
-
-
-@given(
-    st.sampled_from(NODES[:4]),
-    st.lists(st.sampled_from([0, 40, 100]), min_size=3, max_size=3),
-    st.sets(st.integers(0, 2), max_size=2),
-    st.integers(1, 3),
-    st.lists(st.floats(0, 1, exclude_max=True), min_size=3, max_size=3),
-)
-def test_drawing_pool_by_pool_is_drawing_all_at_once(node, shares, dead, take, points) -> None:
-    """What the engine finds step by step is what `evaluate` says of the whole set."""
-    slots = {Slot(number, index, 4): AddressHealth(State.DOWN) for number in dead
-             for index in range(len(POOLS[number].endpoints))}  # fmt: skip
-    world = loaded_world(node, dict(enumerate(shares)), take=take)
-    health = with_addresses(world.health, slots)
-    policy = world.plan.config.policies["split"]
-    treatment = {NEAR.id: (2, 0, 1)}
-    table = uniform_table(treatment)
-    ledger = Ledger(lambda *_: None)
-    steering = Steering(policy, table, world.plan.config.pools, 30, 4, ledger)
-    shed = frozenset(n for n in range(3) if points[n] * 100 >= shares[n])
-    steering._sheds = lambda pool, health, dice: pool.index in shed  # type: ignore[method-assign]
-    found = steering._after(steering.ready(0, health), EngineDice(Random(1))).outcome
-    whole = evaluate(policy, treatment, 4, health, None, shed)
-    assert (found.branch, found.rule) == (whole.branch, whole.rule)
-    assert isinstance(found.branch, Offer | Choice)
