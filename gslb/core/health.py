@@ -92,7 +92,7 @@ class Health:
     """
 
     pools: tuple[PoolHealth, ...]
-    mark: object = field(default_factory=object, compare=False, repr=False)
+    mark: object = field(default_factory=object, init=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

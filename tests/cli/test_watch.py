@@ -96,7 +96,7 @@ def test_on_a_terminal_the_picture_is_drawn_again_and_the_last_one_stays(server)
         until(b"100 more are up and well")
         bad = [target | {"state": "down"} for target in many]
         server.said["/v1/health"] = (200, health(DOWN, *bad))
-        until(b"more lines; all without --watch)")  # the worst is what is seen
+        until(b"more lines; a pipe gets all)")  # the worst is what is seen
         assert b"192.0.2.99:80" not in shown
         server.said["/v1/health"] = (503, {"detail": "stopping"})
         until(b"stopping")

@@ -75,6 +75,20 @@ def flood(server: Server, packets: list[bytes], source: str) -> Flood:
     return Flood([None if reply is None else read(reply) for reply in replies], seconds)
 
 
+def flood_from_anew(server: Server, packets: list[bytes]) -> tuple[Flood, str]:
+    """A flood from a network that has its whole limit, and its source.
+
+    Two networks share a limit if they meet in one of half a million slots: a few runs of this
+    module in a thousand see that. It does not happen twice.
+    """
+    for _ in range(2):
+        source = f"{network()}.3"
+        found = flood(server, packets, source)
+        if found.fates["whole"] >= PER_SECOND:
+            break
+    return found, source
+
+
 def is_half(part: int, whole: int) -> bool:
     """Whether one in SLIP was drawn, within six standard deviations."""
     return abs(part - whole / SLIP) <= 6 * (whole / SLIP * (1 - 1 / SLIP)) ** 0.5
@@ -120,7 +134,7 @@ def limited(limiting: Running) -> Server:
 def test_rrl_01_above_the_limit_one_in_slip_is_truncated_and_the_rest_silence(
     limited: Server, name: str, rrtype: str, rcode: int, more: tuple[bytes, ...]
 ) -> None:
-    found = flood(limited, [query(name, rrtype, *more)] * MANY, f"{network()}.3")
+    found, _ = flood_from_anew(limited, [query(name, rrtype, *more)] * MANY)
     fates = found.fates
     assert PER_SECOND <= fates["whole"] <= found.allowed
     assert is_half(fates["truncated"], MANY - fates["whole"])
@@ -178,8 +192,7 @@ def test_rrl_01_what_is_limited_comes_back_with_time(limited: Server) -> None:
 def test_rrl_02_names_that_chance_makes_count_as_one(limited: Server, pattern: str) -> None:
     """Random names must not be a way around, nor a way to fill a table."""
     packets = [query(pattern.format(number)) for number in range(MANY)]
-    source = f"{network()}.3"
-    found = flood(limited, packets, source)
+    found, source = flood_from_anew(limited, packets)
     if "elsewhere" in pattern:
         assert is_half(found.fates["silence"], MANY - PER_SECOND)
     else:
@@ -211,8 +224,8 @@ def test_rrl_03_whoever_has_a_valid_cookie_is_always_served(limited: Server, nam
 
 def test_rrl_03_who_sends_a_cookie_learns_one_instead_of_truncation(limited: Server) -> None:
     """BADCOOKIE only here: a network that is being limited (RFC 7873 section 5.2.3)."""
-    source = f"{network()}.3"
-    found = flood(limited, [query("www", "A", opt(option(10, CLIENT)))] * MANY, source)
+    asked = [query("www", "A", opt(option(10, CLIENT)))] * MANY
+    found, source = flood_from_anew(limited, asked)
     fates = found.fates
     assert fates["truncated"] == 0
     assert PER_SECOND <= fates["whole"] <= found.allowed
