@@ -81,8 +81,8 @@ class Hand:
         self._changed()
         return await self._store.drop_override(override.kind, override.name)
 
-    def expire(self, now: float) -> bool:
-        """Ends those whose time has come; True if any."""
+    def expire(self, now: float) -> None:
+        """Ends those whose time has come."""
         over = [each for each in self.overrides if each.until is not None and each.until <= now]
         for each in over:
             self._remove(each)
@@ -96,12 +96,10 @@ class Hand:
                 why=each.why,
             )
             self._write(each, None)
-        return bool(over)
 
     def hold(self, pool: Pool, now: float) -> None:
-        """`manual_resume`: a pool that failed stays out until somebody says so (health.md)."""
-        if self.find("pool", pool.name) is not None:
-            return
+        """`manual_resume`: a pool that failed, and has no override, stays out until somebody says
+        so (health.md)."""
         why = f"it failed; manual_resume: out until `gslb override pool/{pool.name} clear --why …`"
         drain = Override("pool", pool.name, "drain", SERVER, why, now, now)
         self._set(drain)

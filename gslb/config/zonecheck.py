@@ -32,6 +32,7 @@ from gslb.wire.rrtype import (
     A,
     type_text,
 )
+from gslb.wire.stream import MAX_MESSAGE
 
 _KEY, _NSEC3, _NSEC3PARAM = 25, 50, 51
 _SIGNING: Final = {RRSIG: "RRSIG", NSEC: "NSEC", _NSEC3: "NSEC3", _NSEC3PARAM: "NSEC3PARAM"}
@@ -40,7 +41,6 @@ _NAMES_ONLY: Final = frozenset((NS, CNAME, PTR, DNAME))  # data that is one name
 # One record at a name, not even the same twice (RFC 2181 section 10.1, RFC 6672 section 2.4).
 _SINGLE: Final = (CNAME, DNAME, SOA, STEER)
 _WILDCARD: Final = b"\x01*"
-_MAX_MESSAGE: Final = 65_535
 _HEADER, _QUESTION, _RECORD = 12, 4, 12  # octets beside the name and the data
 _OPT: Final = 35  # with an IPv6 client subnet
 _MAX_STEERED_TTL: Final = 300
@@ -53,7 +53,7 @@ Nodes = dict[bytes, dict[int, RRset]]
 def _room(owner: bytes) -> int:
     """Octets that a TCP reply has for the records of a name; a wildcard stands for any length."""
     longest = MAX_NAME if owner.startswith(_WILDCARD) else len(owner)
-    return _MAX_MESSAGE - _HEADER - longest - _QUESTION - _OPT
+    return MAX_MESSAGE - _HEADER - longest - _QUESTION - _OPT
 
 
 def check_zone(draft: Draft, limits: Limits, apexes: Collection[bytes]) -> Nodes:
@@ -157,7 +157,7 @@ class _ZoneCheck:
             self._draft.errors.exceed(where, f"name {show(owner)}", what, "rrset")
 
     def _refuse_size(self, owner: bytes, rrtype: int) -> None:
-        what = f"the {type_text(rrtype)} records do not fit a message of {_MAX_MESSAGE} octets"
+        what = f"the {type_text(rrtype)} records do not fit a message of {MAX_MESSAGE} octets"
         self._error_at(self._draft.where_is(owner, rrtype), owner, what, "take some away")
 
     def check_apex(self, nodes: Nodes) -> None:

@@ -132,7 +132,6 @@ class Settings:
     listen: tuple[Listen, ...] = (("127.0.0.1", 5300), ("::1", 5300))
     engine: str = "auto"
     state: str = "state"
-    explain_to: tuple[str, ...] = ()
     ecs_from: tuple[str, ...] | None = None
     nsid: bytes | None = None
     udp_size: int = 1232

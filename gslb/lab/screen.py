@@ -68,9 +68,7 @@ class Screen:
         """The table, or what changed in it since it was shown last."""
         if self.terminal:
             self._erase_table()
-            lines = [
-                COLUMNS.format("region", "state", "server says", "clients", "requests", "lost")
-            ]
+            lines = [COLUMNS.format(*TITLES)]
             lines += [
                 COLUMNS.format(r.region, r.state, r.verdict, r.clients, r.requests, r.lost)
                 for r in rows

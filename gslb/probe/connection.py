@@ -86,9 +86,9 @@ def _family_of(address: str) -> socket.AddressFamily:
 
 
 async def converse(
-    connection: socket.socket, protocol: asyncio.BaseProtocol, secrecy: Secrecy | None = None
+    connection: socket.socket, protocol: asyncio.BaseProtocol, secrecy: Secrecy
 ) -> asyncio.Transport:
-    """Hand a connected socket to a protocol, after the TLS handshake if there is to be one.
+    """Hand a connected socket to a protocol, after the TLS handshake; without one: plain.py.
 
     The caller aborts the transport. Raises ProbeError as `connect` does; then the socket is
     closed, also when cancelled.
@@ -97,8 +97,8 @@ async def converse(
         transport, _ = await asyncio.get_running_loop().create_connection(
             lambda: protocol,
             sock=connection,
-            ssl=secrecy.context if secrecy else None,
-            server_hostname=secrecy.name if secrecy else None,
+            ssl=secrecy.context,
+            server_hostname=secrecy.name,
         )
     except OSError as error:
         raise failure(error) from error

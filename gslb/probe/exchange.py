@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import h11
 
@@ -19,6 +20,7 @@ _READ_SIZE = 4096  # h11 needs some 10 us an event, and 4 KiB may hold 700 one-o
 _MAX_INTERIM = 8
 _MAX_PIECES = 8192  # of a body: 80 ms of work; more where more octets are wanted
 _LEAST_PIECE = 16  # octets of one, on the average
+_END = h11.EndOfMessage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,11 @@ class Reply:
     header: str | None = None
 
 
+@lru_cache(maxsize=16384)  # a tenth of a probe; one for each address where no `host` is set
+def _request(ask: Ask) -> h11.Request:
+    return h11.Request(method=ask.method, target=ask.path, headers=list(ask.headers))
+
+
 class Exchange(asyncio.BufferedProtocol):
     """Sends the request as soon as it is connected; `reply` is done when enough was read.
 
@@ -61,8 +68,7 @@ class Exchange(asyncio.BufferedProtocol):
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._http = h11.Connection(h11.CLIENT)
         try:
-            request = h11.Request(method=ask.method, target=ask.path, headers=list(ask.headers))
-            self._octets = self._http.send(request) + self._http.send(h11.EndOfMessage())
+            self._octets = self._http.send(_request(ask)) + self._http.send(_END)
         except (h11.LocalProtocolError, UnicodeEncodeError) as error:
             raise UnfitError("the request is not valid HTTP") from error
         self._body_limit = body_limit

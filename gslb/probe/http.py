@@ -8,17 +8,19 @@ is a real one; every connection goes through `connect` and is checked there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
 from gslb.core.check import Check, Target
 from gslb.probe.certificate import converse_with, host_in, peer_of
-from gslb.probe.connection import Means, connect, converse
+from gslb.probe.connection import Means, connect
 from gslb.probe.exchange import Ask, Exchange, Reply
 from gslb.probe.expression import TooLongError
 from gslb.probe.finding import Finding
 from gslb.probe.load import is_pointer, load_in
+from gslb.probe.plain import Plain
 from gslb.probe.reason import ProbeError, UnfitError
 
 MAX_REDIRECTS = 3
@@ -114,8 +116,9 @@ async def _visit(
     started = means.clock()
     connection = await connect(*where, means)
     connected = means.clock()
+    transport: asyncio.Transport
     if peer is None:
-        transport = await converse(connection, exchange)
+        transport = Plain(connection, exchange)
     else:
         transport = await converse_with(peer, connection, exchange, means, finding)
     try:

@@ -13,8 +13,9 @@ from typing import Final
 
 from gslb.core.check import Check, Target
 from gslb.probe.certificate import converse_with, host_in, peer_of
-from gslb.probe.connection import Means, connect, converse
+from gslb.probe.connection import Means, connect
 from gslb.probe.finding import Finding
+from gslb.probe.plain import Plain
 from gslb.probe.reason import ProbeError, failure
 
 MOST_READ: Final = 64 * 1024
@@ -38,8 +39,9 @@ async def probe(check: Check, target: Target, means: Means, finding: Finding) ->
         finding.latency_s = connected - started
         return
     dialogue = Dialogue(check.send, check.expect, means.clock)
+    transport: asyncio.Transport
     if peer is None:
-        transport = await converse(connection, dialogue)
+        transport = Plain(connection, dialogue)
     else:
         transport = await converse_with(peer, connection, dialogue, means, finding)
     try:

@@ -12,27 +12,8 @@ from gslb.wire.name import from_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checkcase import TRUE, WEB, check_of, errors_of, reading_of
 from yamlcase import SMALL, edited, read, said
-
-WEB = "{ type: http, port: 8080 }"
-TRUE = "/bin/true"
-
-
-def reading_of(folder: Path, check: str, more: str = ""):
-    return read(folder, edited(SMALL, WEB, check) + more)
-
-
-def check_of(folder: Path, check: str, more: str = "") -> Check:
-    reading = reading_of(folder, check, more)
-    assert said(reading, "error") == []
-    return reading.config.checks["web"]
-
-
-def errors_of(folder: Path, check: str, more: str = "") -> list[str]:
-    return [
-        text.split('check "web": ')[-1] for text in said(reading_of(folder, check, more), "error")
-    ]
-
 
 # ---- one of each -------------------------------------------------------------------------
 

@@ -9,28 +9,9 @@ from pathlib import Path
 import pytest
 import trustme
 from gslb.config import machine
-from gslb.core.check import Check
 
-from yamlcase import SMALL, edited, read, said
-
-WEB = "{ type: http, port: 8080 }"
-TRUE = "/bin/true"
-
-
-def reading_of(folder: Path, check: str, more: str = ""):
-    return read(folder, edited(SMALL, WEB, check) + more)
-
-
-def check_of(folder: Path, check: str, more: str = "") -> Check:
-    reading = reading_of(folder, check, more)
-    assert said(reading, "error") == []
-    return reading.config.checks["web"]
-
-
-def errors_of(folder: Path, check: str, more: str = "") -> list[str]:
-    return [
-        text.split('check "web": ')[-1] for text in said(reading_of(folder, check, more), "error")
-    ]
+from checkcase import TRUE, errors_of, reading_of
+from yamlcase import said
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ async def test_texts_and_times_that_no_file_can_hold_do_no_harm(keeper):
     assert keeper.told == []
 
 
-async def test_before_it_is_open_and_after_it_is_closed_nothing_is_promised(keeper, tmp_path):
+async def test_before_it_is_open_and_after_it_is_closed_nothing_is_promised(keeper):
     store = StateStore(keeper.folder)
     assert not await store.put_override(override("early"))
     assert await store.events() == ()

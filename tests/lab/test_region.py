@@ -179,7 +179,7 @@ async def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_a_region_at_once_and_well(
-    number: signal.Signals, session: aiohttp.ClientSession, tmp_path: Path
+    number: signal.Signals, session: aiohttp.ClientSession
 ) -> None:
     where = f"127.10.1.1:{free_port()}"
     process = await asyncio.create_subprocess_exec(

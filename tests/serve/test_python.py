@@ -321,7 +321,6 @@ def test_weights_show_in_the_answers(engine: PythonEngine) -> None:
 # ---- properties ---------------------------------------------------------------------------
 
 ENGINE = PythonEngine(make_world(), Random(3))
-FLAGS = st.sampled_from([0, 1, 0x10, 0x20, 0x40, 0x80])
 
 
 @given(st.binary(max_size=600), st.sampled_from(["udp", "tcp"]))
