@@ -206,9 +206,7 @@ class Running:
         assert self.process is not None
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
-        status = self.process.wait(20)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        status = self._ended()
         for address in list(self.listeners):
             self.close(address)
         return status

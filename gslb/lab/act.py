@@ -18,7 +18,9 @@ from gslb.lab.diary import (
     Limits,
     Note,
     Sighting,
+    expect_answers,
     expect_none,
+    expect_none_once_moved,
     expect_places,
     wait_for,
     wait_until,
@@ -159,15 +161,6 @@ async def wait_for_answer(stage: Stage, city: City, wanted: str, limits: Limits)
     return await wait_for(answer_changed, limits.verdict_s + limits.publish_s)
 
 
-def expect_answers(report: Report, act: str, diary: Diary) -> None:
-    """Whatever was lost, it was not for want of an answer."""
-    expect_none(
-        report,
-        f"{act}: every question is answered",
-        [note for note in diary.lost if not note.region],
-    )
-
-
 def expect_only(report: Report, act: str, diary: Diary, cities: list[City]) -> None:
     """Nobody but the clients of the regions that failed has lost anything, nor they afterwards."""
     names = {city.name for city in cities}
@@ -176,10 +169,5 @@ def expect_only(report: Report, act: str, diary: Diary, cities: list[City]) -> N
         f"{act}: nobody but those clients loses a request",
         [note for note in diary.lost if note.who not in names],
     )
-    last_s = max(diary.arrived_s.values(), default=0.0)
-    expect_none(
-        report,
-        f"{act}: no request is lost after the last client moved",
-        [note for note in diary.lost if note.at_s > last_s],
-    )
+    expect_none_once_moved(report, act, diary)
     expect_answers(report, act, diary)

@@ -180,6 +180,25 @@ def expect_none(report: Report, what: str, notes: list[Note]) -> None:
     report.expect(what, not notes, detail)
 
 
+def expect_answers(report: Report, act: str, diary: Diary) -> None:
+    """Whatever was lost, it was not for want of an answer."""
+    expect_none(
+        report,
+        f"{act}: every question is answered",
+        [note for note in diary.lost if not note.region],
+    )
+
+
+def expect_none_once_moved(report: Report, act: str, diary: Diary) -> None:
+    """What a bound must not hide: nothing is lost when the last client is where it belongs."""
+    last_s = max(diary.arrived_s.values(), default=0.0)
+    expect_none(
+        report,
+        f"{act}: no request is lost after the last client moved",
+        [note for note in diary.lost if note.at_s > last_s],
+    )
+
+
 def expect_losses(report: Report, act: str, diary: Diary, bound: Bound) -> None:
     """What was lost is within its bound, which is printed with how it is made up."""
     count = len(diary.lost)

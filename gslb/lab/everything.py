@@ -14,7 +14,6 @@ from gslb.lab.act import (
     QUIET_S,
     act_quiet,
     await_peace,
-    expect_answers,
     find_homes,
     foresee,
     limits_of,
@@ -24,6 +23,7 @@ from gslb.lab.act import (
 )
 from gslb.lab.diary import (
     Sighting,
+    expect_answers,
     expect_none,
     expect_places,
     wait_for,

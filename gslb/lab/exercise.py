@@ -108,7 +108,7 @@ async def _run_in(engine: Engine, tools: Tools, report: Report) -> None:
 
 
 async def run_acts(scene: Scene, world: Path) -> None:
-    """All of it, in order; about two minutes. Raises LabError if it cannot begin."""
+    """All of it, in order; a minute and a half. Raises LabError if it cannot begin."""
     await await_peace(scene)
     try:
         before = await scene.watch.read_samples(OTHER)

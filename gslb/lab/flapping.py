@@ -15,7 +15,6 @@ from gslb.lab.act import (
     VERDICT_MAX_S,
     act_quiet,
     await_peace,
-    expect_answers,
     find_homes,
     follow,
     foresee,
@@ -23,7 +22,15 @@ from gslb.lab.act import (
     look,
     open_diary,
 )
-from gslb.lab.diary import expect_none, expect_passage, expect_places, wait_for, wait_until
+from gslb.lab.diary import (
+    expect_answers,
+    expect_none,
+    expect_none_once_moved,
+    expect_passage,
+    expect_places,
+    wait_for,
+    wait_until,
+)
 from gslb.lab.house import House
 from gslb.lab.metric import count_verdicts
 from gslb.lab.report import Report
@@ -93,12 +100,7 @@ async def act_held(stage: Stage, report: Report, region: Region) -> None:
     count = await _count_changes(stage, region) - before
     report.expect(f"{act}: no verdict comes of it", count == 0, f"{count:g}")
     expect_places(report, f"{act}: its clients are moved once, and stay", diary)
-    last_s = max(diary.arrived_s.values(), default=0.0)
-    expect_none(
-        report,
-        f"{act}: no request is lost after the last client moved",
-        [note for note in diary.lost if note.at_s > last_s],
-    )
+    expect_none_once_moved(report, act, diary)
 
 
 async def act_released(stage: Stage, report: Report, region: Region) -> None:

@@ -16,7 +16,6 @@ from gslb.lab.act import (
     VERDICT_MAX_S,
     act_quiet,
     await_peace,
-    expect_answers,
     find_clients,
     find_homes,
     follow,
@@ -25,7 +24,15 @@ from gslb.lab.act import (
     open_diary,
 )
 from gslb.lab.client import PAUSE_S
-from gslb.lab.diary import Bound, Diary, expect_losses, expect_none, expect_passage
+from gslb.lab.diary import (
+    Bound,
+    Diary,
+    expect_answers,
+    expect_losses,
+    expect_none,
+    expect_none_once_moved,
+    expect_passage,
+)
 from gslb.lab.house import House
 from gslb.lab.report import Report
 from gslb.lab.reporter import OVER_S, Reporter
@@ -105,12 +112,7 @@ def _expect_costs(report: Report, fault: Fault, diary: Diary, bound: Bound) -> N
         expect_none(report, f"{fault.act}: no request is lost", diary.lost)
         return
     expect_losses(report, fault.act, diary, bound)
-    last_s = max(diary.arrived_s.values(), default=0.0)
-    expect_none(
-        report,
-        f"{fault.act}: no request is lost after the last client moved",
-        [note for note in diary.lost if note.at_s > last_s],
-    )
+    expect_none_once_moved(report, fault.act, diary)
     expect_answers(report, fault.act, diary)
 
 

@@ -12,7 +12,15 @@ import asyncio
 from typing import Final
 
 from gslb.lab.change import TYPES, Change
-from gslb.lab.diary import Diary, expect_losses, expect_none, wait_for, wait_until
+from gslb.lab.diary import (
+    Diary,
+    expect_answers,
+    expect_losses,
+    expect_none,
+    expect_none_once_moved,
+    wait_for,
+    wait_until,
+)
 from gslb.lab.engine import Container
 from gslb.lab.metric import Sample, count_queries, count_verdicts
 from gslb.lab.report import Report
@@ -226,14 +234,5 @@ def _web(scene: Scene, region: str) -> Container:
 
 def _expect_none_beyond(scene: Scene, act: str, diary: Diary) -> None:
     """What the bound must not hide: no answer at all, and no page when it is over."""
-    expect_none(
-        scene.report,
-        f"{act}: every question is answered",
-        [note for note in diary.lost if not note.region],
-    )
-    last_s = max(diary.arrived_s.values(), default=0.0)
-    expect_none(
-        scene.report,
-        f"{act}: no request is lost after the last client moved",
-        [note for note in diary.lost if note.at_s > last_s],
-    )
+    expect_answers(scene.report, act, diary)
+    expect_none_once_moved(scene.report, act, diary)

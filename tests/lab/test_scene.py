@@ -137,7 +137,7 @@ def test_the_bound_is_what_the_limits_of_a_failure_allow(mini: Miniature) -> Non
 
 @pytest.mark.parametrize(
     ("comeback", "passed"),
-    [(Comeback("", 1.9), True), (Comeback("", 2.1), False), (Comeback("A: timed out"), False)],
+    [(Comeback("", 2.9), True), (Comeback("", 3.1), False), (Comeback("A: timed out"), False)],
 )
 async def test_who_was_let_go_has_to_answer_at_once(comeback: Comeback, passed: bool) -> None:
     report = make_report()
