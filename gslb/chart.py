@@ -28,6 +28,7 @@ from gslb.moment import parse_time, span_text, time_text
 
 STYLES: Final = {"up": "green", "down": "bold red", "unknown": "yellow"}
 CERTIFICATE_S: Final = 30 * 86400  # a certificate that lasts longer is not worth a line
+OLD_S: Final = 60  # a load that is older may no longer be true
 MOST_QUIET: Final = 20  # targets that are well, listed one by one on a terminal
 MOST_LINES: Final = 40  # of a picture that needs its first lines at its end as well
 _HEADS: Final = ("STATE", "CHECK", "ADDRESS", "FOR", "LATENCY", "P95", "POOLS")
@@ -117,7 +118,7 @@ def _change(last: Body | None, target: Body) -> Line:
     was = "" if last is None else text_of(last, "state")
     before = f"{was} -> " if was not in ("", state) else ""
     telling = before or state == "down"
-    about = [_reasons(texts_of(object_of(target, "evidence"), "reasons"))] if telling else []
+    about = [_cause(target, state)] if telling else []
     about += ["held down, it flaps"] if target.get("held") is True else []
     text = "".join(f"; {part}" for part in (*filter(None, about), endpoints))
     return (f"{_place(target)}: {before}", (state, STYLES.get(state, "")), text)
@@ -147,14 +148,16 @@ def _remarks(target: Body, now: float) -> Iterator[Segment]:
     reasons, failing = texts_of(evidence, "reasons"), texts_of(target, "failing")
     at = parse_time(evidence.get("at"))
     if at is not None and (reasons or state == "down"):
-        why = f": {_reasons(reasons)}" if reasons else ""
-        change = f"{text_of(evidence, 'from')} -> {text_of(evidence, 'to')}"
-        yield f"{time_text(at, now)} {change}{why}"
+        after = text_of(evidence, "to")
+        why = f": {_cause(target, after)}" if reasons else ""
+        yield f"{time_text(at, now)} {text_of(evidence, 'from')} -> {after}{why}"
     if failing and (state != "down" or failing[-1:] != reasons[-1:]):
         yield (f"failing now: {_reasons(failing)}", "yellow")
     load = number_of(target, "load")
     if load is not None:
-        yield f"load {load:.2f}"
+        told = parse_time(target.get("load_at"))
+        age = 0.0 if told is None else now - told
+        yield f"load {load:.2f}{f', {span_text(age)} ago' if age > OLD_S else ''}"
     left = _lasts(target, now)
     if left is not None:
         when = f"expires in {span_text(left)}" if left > 0 else f"expired {span_text(-left)} ago"
@@ -172,6 +175,14 @@ def _blind_text(blind: Body, now: float) -> str:
     when = "" if since is None else f" for {span_text(now - since)}, since {time_text(since, now)}"
     why = text_of(blind, "why")
     return f"BLIND{when}{why and f': {why}'}; states stay as they were, answers go on"
+
+
+def _cause(target: Body, state: str) -> str:
+    """Why its latest change came to this state; what came up did so in spite of its reasons."""
+    why = _reasons(texts_of(object_of(target, "evidence"), "reasons"))
+    # Of a calculated check they count what it is made of, whatever came of it.
+    in_spite = why and state == "up" and text_of(target, "type") != "calculated"
+    return f"was {why}" if in_spite else why
 
 
 def _reasons(reasons: Sequence[str]) -> str:

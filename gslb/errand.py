@@ -10,14 +10,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from gslb.access import Contact
 from gslb.errors import GslbError, UnreachableError
-from gslb.remote import RefusedError
+from gslb.remote import RefusedError, failure_text
 
 PATIENCE_S: Final = 8.0  # more than one timeout of remote.py: names are looked up, octets trickle
+
+_LATE: Final = failure_text(TimeoutError())
 
 Status = Literal[0, 1, 3]  # of cli.md
 Question = Callable[[Contact], dict[str, object]]
@@ -37,8 +39,11 @@ class Outcome:
         return {"error": self.error} if self.body is None else self.body
 
 
-def run_errand(contacts: Sequence[Contact], ask: Question) -> tuple[Outcome, ...]:
-    """Asks all at the same time. `ask` raises GslbError for a server that did not do it."""
+def run_errand(contacts: Sequence[Contact], ask: Question, late: str = "") -> tuple[Outcome, ...]:
+    """Asks all at the same time. `ask` raises GslbError for a server that did not do it.
+
+    `late` is what else to say of one that does not answer in time.
+    """
     outcomes: list[Outcome | None] = [None] * len(contacts)
 
     def visit(index: int) -> None:
@@ -54,7 +59,7 @@ def run_errand(contacts: Sequence[Contact], ask: Question) -> tuple[Outcome, ...
     for thread in threads:
         thread.join(max(0.0, ends - time.monotonic()))
     return tuple(
-        outcome or Outcome(contact.url, None, f"{contact.url}: no answer in time", 3)
+        _remark(outcome or Outcome(contact.url, None, f"{contact.url}: {_LATE}", 3), late)
         for contact, outcome in zip(contacts, tuple(outcomes), strict=True)
     )
 
@@ -63,6 +68,12 @@ def exit_status(outcomes: Sequence[Outcome]) -> Status:
     """0: all did it; 1: one refused; 3: one was not there, and that is all that is wrong."""
     statuses = {outcome.status for outcome in outcomes}
     return 1 if 1 in statuses else 3 if 3 in statuses else 0
+
+
+def _remark(outcome: Outcome, late: str) -> Outcome:
+    if not late or outcome.status != 3 or not outcome.error.endswith(f": {_LATE}"):
+        return outcome
+    return replace(outcome, error=f"{outcome.error} ({late})")
 
 
 def _visit(contact: Contact, ask: Question) -> Outcome:

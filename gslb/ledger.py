@@ -35,7 +35,9 @@ def compose_result(url: str, name: str, reply: Body) -> Line:
         begins = parse_time(override.get("effective_at")) or at
         said += f" from {time_text(begins, at)} {_end(override, at)}"
         empty = parse_time(override.get("caches_empty_at"))
-        if empty is not None:
+        if short := _shortness(override):
+            said += f"; {short}"
+        elif empty is not None:
             said += f"; caches are empty in {span_text(empty - at)}, at {time_text(empty, at)}"
     if state != "drain":
         said += _real(override)
@@ -91,10 +93,22 @@ def _remarks(override: Body, now: float) -> Iterator[Segment]:
     empty = parse_time(override.get("caches_empty_at"))
     if empty is None:
         return
-    if empty > now:
+    if short := _shortness(override):
+        yield (short, "yellow")
+    elif empty > now:
         yield f"caches are empty in {span_text(empty - now)}, at {time_text(empty, now)}"
     else:
         yield (f"caches are empty since {time_text(empty, now)}", "green")
+
+
+def _shortness(override: Body) -> str:
+    """What to say of one that ends while caches still have answers from before it, else ""."""
+    until, empty = parse_time(override.get("until")), parse_time(override.get("caches_empty_at"))
+    if until is None or empty is None or until >= empty:
+        return ""
+    begins = parse_time(override.get("effective_at"))
+    ttl = "" if begins is None else f" (largest TTL {span_text(empty - begins)})"
+    return f"it ends before caches are empty{ttl}: give it longer"
 
 
 def _real(override: Body) -> str:

@@ -12,7 +12,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from gslb.errand import Outcome
 
 KINDS: Final = ("datacenter", "pool", "endpoint")
+STATES: Final = ("up", "down", "clear")
+LATE: Final = "it may have heard: see `gslb overrides`"  # of whoever was told and says nothing
+
+
+def _complete_state(incomplete: str) -> list[str]:
+    return [state for state in STATES if state.startswith(incomplete)]
 
 
 def drain(
@@ -70,8 +76,8 @@ def drain(
 def override(
     name: ObjectArgument,
     state: Annotated[
-        Literal["up", "down", "clear"],
-        typer.Argument(metavar="up|down|clear", show_default=False),
+        str,
+        typer.Argument(metavar="up|down|clear", show_default=False, autocompletion=_complete_state),
     ],
     why: WhyOption,
     lasting: ForOption = None,
@@ -95,6 +101,9 @@ def override(
       gslb override fra clear --why "upgrade done"
     """
     until = _read_time("--for", lasting)
+    if state not in STATES:
+        other = "use `gslb drain`" if state == "drain" else "it is up, down or clear"
+        raise typer.BadParameter(f'"{state}" is no state to force: {other}')
     if state == "clear" and until is not None:
         raise typer.BadParameter("clear is at once and for good: leave --for out")
     if state == "up" and until is None:
@@ -197,7 +206,7 @@ def _tell(
         return remote.put_json(contact.url, path, order, contact.token)
 
     with console.progress(f"telling {_listed(contacts)}"):
-        outcomes = run_errand(contacts, tell)
+        outcomes = run_errand(contacts, tell, LATE)
     if as_json:
         _print_bodies(outcomes)
     for outcome in outcomes:

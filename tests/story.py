@@ -11,7 +11,7 @@ import pytest
 from gslb.core.check import Check, Target
 from gslb.core.health import State
 from gslb.core.setting import ProbeSettings, Witness
-from gslb.core.trail import Result, TargetHealth
+from gslb.core.trail import Result, TargetHealth, Trail
 from gslb.probe.connection import Means
 from gslb.probe.monitor import Monitor
 from hypothesis import settings
@@ -90,7 +90,8 @@ class Story:
             tell_blind=self._hear_blind,
         )
         self._checks = checks or {"web": WEB}
-        self.monitor.remember(remembered or {})
+        trails = {target: Trail(at, state) for target, (state, at) in (remembered or {}).items()}
+        self.monitor.remember(trails)
 
     def _break(self) -> None:
         is_broken, self.defects = self.defects > 0, max(0, self.defects - 1)

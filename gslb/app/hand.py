@@ -100,7 +100,8 @@ class Hand:
     def hold(self, pool: Pool, now: float) -> None:
         """`manual_resume`: a pool that failed, and has no override, stays out until somebody says
         so (health.md)."""
-        why = f"it failed; manual_resume: out until `gslb override pool/{pool.name} clear --why …`"
+        release = f"gslb override pool/{pool.name} clear --why TEXT"
+        why = f"it failed; manual_resume: out until `{release}`"
         drain = Override("pool", pool.name, "drain", SERVER, why, now, now)
         self._set(drain)
         _tell(drain, None, SERVER)

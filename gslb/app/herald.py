@@ -15,7 +15,7 @@ from gslb.control.body import stamp
 from gslb.control.state import StateStore
 from gslb.core.check import Target
 from gslb.core.health import State
-from gslb.core.kept import Kept
+from gslb.core.kept import keep
 from gslb.core.trail import Trail, Transition
 from gslb.core.world import Plan
 from gslb.observe.log import ERROR, INFO, WARNING, event
@@ -37,6 +37,12 @@ class Herald:
         self._told: dict[Target, float] = {}  # the transition at
         self._warned: dict[Target, tuple[float, float]] = {}  # of an expiry at, told at
 
+    def take_up(self, trails: Mapping[Target, Trail]) -> None:
+        """What was told before a restart is no news."""
+        for target, trail in trails.items():
+            if trail.transition is not None:
+                self._told[target] = trail.transition.at
+
     def forget(self, watched: Container[Target]) -> None:
         """All targets but these are gone."""
         self._told = {target: at for target, at in self._told.items() if target in watched}
@@ -52,10 +58,7 @@ class Herald:
             return
         wall, now = self._wall(), self._clock()
         # First of all: who is killed in the next moment has to know it when it is back.
-        self._store.keep_health(
-            Kept(target, trail.state, wall - (now - trail.since), wall, trail.held)
-            for target, trail, _ in told
-        )
+        self._store.keep_health(keep(target, trail, now, wall) for target, trail, _ in told)
         for target, _, change in told:
             before_s = self._told.get(target)
             self._told[target] = change.at

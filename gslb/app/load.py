@@ -36,16 +36,21 @@ def load(
 ) -> Loaded:
     """Loads gslb.yaml at `path` and everything it names.
 
-    `starting`: failing `tests:` and a missing or broken database are warnings then, because
-    an answer is better than none (config.md). `copy`: what is read instead. Raises ConfigError.
+    `starting`: failing `tests:` and a missing or broken database or `ca_file` are warnings then,
+    because an answer is better than none (config.md). `copy`: what is read instead. Raises
+    ConfigError.
     """
     tell = progress or (lambda _: None)
     tell(f"reading {path}")
     before = _digest_of(path)  # before: what is written meanwhile is not what was read
     reading = read_configuration(path, copy)
+    read = tuple(
+        replace(problem, severity="error") if problem in reading.late and not starting else problem
+        for problem in reading.problems
+    )
     if reading.config is None:
-        raise ConfigError(reading.problems)
-    loaded = _compile(reading.config, reading.problems, lambda _: starting, tell)
+        raise ConfigError(read)
+    loaded = _compile(reading.config, read, lambda _: starting, tell)
     return replace(loaded, zones=reading.zones, files={path: before, **reading.digests})
 
 
@@ -108,7 +113,7 @@ def _compile(
         for problem in (*broken, *failed)
     )
     loaded = Loaded(plan, read, late, watch)
-    if any(problem.severity == "error" for problem in late):
+    if any(problem.severity == "error" for problem in loaded.warnings):
         raise ConfigError(loaded.warnings)
     return loaded
 

@@ -84,7 +84,7 @@ class Outlook:
         plan, settings = self._plan, self._plan.config.settings.probe
         self.hand.restore(memory.overrides)
         self.hand.expire(self._wall())
-        self._recall.take_up(memory.health)
+        self._herald.take_up(self._recall.take_up(memory.health))
         await self.monitor.watch(plan.config.checks, plan.targets)
         self.take_over(plan, await self.survey(plan))
         self._publish(self.health)
@@ -150,7 +150,8 @@ class Outlook:
 
     def _hear(self, changed: Mapping[Target, TargetHealth]) -> None:
         """Verdicts make a new Health at once."""
-        self._tell(self._probed, changed)
+        # Not `trail_of`: what a coming plan probes may be what the present one calculates.
+        self._tell(self._probed, changed, self.monitor.trail_of)
         if self._missed is not None:
             self._missed.update(changed)
         health = with_verdicts(self.health, self._plan.targets, changed)
@@ -206,7 +207,7 @@ class Outlook:
         for target, conclusion in settled.changed.items():
             trail = conclude(self._calculated.get(target), conclusion, now)
             self._calculated[target] = trail
-        self._tell(self._plan, settled.changed)
+        self._tell(self._plan, settled.changed, self._calculated.get)
         return settled.health
 
     def _hold(self, before: Health | None, health: Health) -> bool:
@@ -267,8 +268,10 @@ class Outlook:
         """Tells of those that expire soon."""
         self._herald.tell_expiries(self.monitor.certificates)
 
-    def _tell(self, plan: Plan, changed: Iterable[Target]) -> None:
-        trails = ((target, self.trail_of(target)) for target in changed)
+    def _tell(
+        self, plan: Plan, changed: Iterable[Target], trail_of: Callable[[Target], Trail | None]
+    ) -> None:
+        trails = ((target, trail_of(target)) for target in changed)
         self._herald.tell(plan, {target: trail for target, trail in trails if trail is not None})
 
     def _count_datacenters(self) -> int:

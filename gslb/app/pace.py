@@ -15,7 +15,7 @@ from gslb.core.check import Target
 from gslb.core.health import Health, Slot, with_ramps, with_shares
 from gslb.core.policy import FAMILIES, Family, Pool
 from gslb.core.ramp import FULL, next_step_s, ramp_percent
-from gslb.core.shed import FORGET_S, next_share
+from gslb.core.shed import FORGET_S, next_share, target_share
 from gslb.core.world import Plan
 from gslb.observe.log import INFO, WARNING, event
 
@@ -34,6 +34,7 @@ class Load:
     at: float = NEVER
     is_new: bool = False  # since the last step
     probed_at: float = NEVER  # the newest of what probes found
+    least: int = FULL  # the smallest share since it had all
 
 
 class Pace:
@@ -141,21 +142,28 @@ class Pace:
         elif now - load.at > FORGET_S:
             load.share = next_share(before, None, pool.shed)
         load.is_new, load.due = False, now + pool.shed.interval_s
+        load.least = min(load.least, load.share)
         if (before == FULL) != (load.share == FULL):
-            self._tell(name, load, before)
+            self._tell(pool, load, before)
+        if load.share == FULL:
+            load.least = FULL
 
-    def _tell(self, name: str, load: Load, before: int) -> None:
+    def _tell(self, pool: Pool, load: Load, before: int) -> None:
+        """The first step and the last one; of those between, the words say how far they go."""
         known = "no report" if load.value is None else f"load {load.value:.2f}"
         if self._clock() - load.at > FORGET_S:
             known = f"no report for {FORGET_S / 60:g} min"
         sheds = load.share < FULL
+        what = f"it has all again, the least was {load.least} %"
+        if sheds and load.value is not None and pool.shed is not None:
+            what = f"on its way to {target_share(load.value, pool.shed)} % of its answers"
         event(
             "overload",
             level=WARNING if sheds else INFO,
-            object=f"pool/{name}",
+            object=f"pool/{pool.name}",
             **{"from": f"{before} %"},
             to=f"{load.share} %",
-            why=f"{known}: {'some of its answers go elsewhere' if sheds else 'it has all again'}",
+            why=f"{known}: {what}",
         )
 
     # ---- ramps ------------------------------------------------------------------------

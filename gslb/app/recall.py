@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from gslb.control.state import StateStore
 from gslb.core.check import Target
 from gslb.core.health import State
-from gslb.core.kept import Kept
+from gslb.core.kept import Kept, keep, recall
 from gslb.core.trail import Trail
 from gslb.core.world import Plan
 from gslb.probe.monitor import Monitor
@@ -46,7 +46,7 @@ class Recall:
         self._heard: dict[Target, float] = {}  # before the restart; monotonic seconds
         self._looking: asyncio.Task[None] | None = None
 
-    def take_up(self, kept: Iterable[Kept]) -> None:
+    def take_up(self, kept: Iterable[Kept]) -> Mapping[Target, Trail]:
         """What is remembered and not too old is where the prober begins; the rest is forgotten."""
         plan, now, wall = self._plan(), self._clock(), self._wall()
         oldest = wall - plan.config.settings.probe.state_max_age_s
@@ -55,11 +55,9 @@ class Recall:
         self._heard = {
             each.target: now - each.silent_s for each in fresh if each.silent_s is not None
         }
-        self._monitor.remember(
-            {each.target: (each.state, now - max(0.0, wall - each.since)) for each in fresh},
-            {each.target for each in fresh if each.held},
-            self._heard,
-        )
+        trails = {each.target: recall(each, now, wall) for each in fresh}
+        self._monitor.remember(trails, self._heard)
+        return trails
 
     def begin(self) -> None:
         """What a killed server would have to know is kept from now on."""
@@ -89,7 +87,7 @@ class Recall:
         while some := tuple(islice(rest, A_TURN)):
             now = self._clock()
             self._store.keep_health(
-                Kept(target, trail.state, wall - (now - trail.since), wall, trail.held, silent_s)
+                keep(target, trail, now, wall, silent_s)
                 for target in some
                 if target.check in reported
                 and (trail := self._monitor.trail_of(target)) is not None

@@ -57,7 +57,7 @@ def reason_of(change: Transition, check: Check) -> str:
         return f"the first good {good}"
     in_a_row = check.rise > 1 and check.type != "push"
     again = f"good again ({check.rise} in a row)" if in_a_row else "good again"
-    return f"{again}, was: {reasons}"
+    return f"{again}, was: {reasons}" if reasons else again
 
 
 def difference(old: Plan, new: Plan) -> dict[str, str]:

@@ -56,6 +56,7 @@ class Roster:
             endpoints=self._endpoints(target),
             latency=_latency(trail),
             load=None if load is None else load[0],
+            load_at=None if load is None else load[1] + self._offset,
             certificate_expires=outlook.monitor.certificates.get(target),
             evidence=self._evidence(trail),
             failing=self._failing(target, trail),

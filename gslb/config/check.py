@@ -160,9 +160,11 @@ class _CheckReader:
         ca_file = None
         if model.ca_file is not None:
             ca_file = absolute(self._folder, model.ca_file)
-            if is_secure and (fault := fault_of_ca_file(ca_file)):
+            is_read = is_secure and model.verify_tls
+            if is_read and (fault := fault_of_ca_file(ca_file)):
                 what = f"ca_file: {quote(model.ca_file)} {fault}"
-                self._warn("ca_file", what, "until it is mended, every probe fails")
+                hint = "name a file of certificates in PEM: until then every probe over TLS fails"
+                self._report.defer(self._whole.place("ca_file"), self._subject, what, hint)
         return replace(check, host=model.host, verify_tls=model.verify_tls, ca_file=ca_file)
 
     def _http(self, check: Check, model: HttpCheckModel) -> Check:

@@ -61,14 +61,16 @@ _DEFAULTS: Final = ("checks", "pools", "policies")
 class Reading:
     """What came of reading: `config` is None if any problem is an error.
 
-    `problems` are in the order of the files, gslb.yaml first; `zones` is the zones folder and
-    `digests` are those of the files read there, by their paths.
+    `problems` are in the order of the files, gslb.yaml first; those that are `late`, too, are
+    warnings at a start only. `zones` is the zones folder and `digests` are those of the files
+    read there, by their paths.
     """
 
     config: Configuration | None
     problems: tuple[Problem, ...]
     zones: str = ""
     digests: dict[str, bytes] = field(default_factory=dict)
+    late: frozenset[Problem] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def read_configuration(path: str, copy: Copy | None = None) -> Reading:
         (*report.problems(), *zones.problems), key=lambda p: (p.where.file != file, p.where)
     )
     failed = any(problem.severity == "error" for problem in found)
-    return Reading(None if failed else config, tuple(found), zones_folder, dict(zones.digests))
+    good = None if failed else config
+    return Reading(good, tuple(found), zones_folder, dict(zones.digests), report.late)
 
 
 def _look_at_sections(root: Mapping, report: Report) -> Mapping:

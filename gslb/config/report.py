@@ -28,6 +28,7 @@ class Report:
 
     def __init__(self) -> None:
         self._problems: dict[tuple[Where, str], Problem] = {}
+        self._late: dict[tuple[Where, str], Problem] = {}
         self._comparisons = 0
         self._left_out = 0
         self.errors = 0
@@ -40,17 +41,24 @@ class Report:
     def error(self, where: Where, subject: str, what: str, hint: str = "") -> None:
         """Something that must be mended before the configuration loads."""
         self.errors += 1
-        self._add(Problem(where, subject, what, hint))
+        self._add(self._problems, Problem(where, subject, what, hint))
 
     def exceed(self, where: Where, subject: str, what: str, cap: str) -> None:
         """An error: more than a setting of `server.limits` allows."""
         self.errors += 1
         hint = f"take some away, or raise server.limits.{cap}"
-        self._add(Problem(where, subject, what, hint, cap=cap))
+        self._add(self._problems, Problem(where, subject, what, hint, cap=cap))
 
     def warn(self, where: Where, subject: str, what: str, hint: str = "") -> None:
         """Something that loads and is probably not meant."""
-        self._add(Problem(where, subject, what, hint, "warning"))
+        self._add(self._problems, Problem(where, subject, what, hint, "warning"))
+
+    def defer(self, where: Where, subject: str, what: str, hint: str = "") -> None:
+        """A warning that whoever loads makes an error, unless the server is starting.
+
+        It is about a file of this machine. However many others there are, it is not left out.
+        """
+        self._add(self._late, Problem(where, subject, what, hint, "warning"))
 
     def suggest(self, name: str, known: Iterable[str]) -> str:
         """`did you mean "x"?` for a name that is not known; without a near one all, if few."""
@@ -89,20 +97,25 @@ class Report:
 
     def problems(self) -> tuple[Problem, ...]:
         """All of them, by file, line and column."""
-        found = sorted(self._problems.values())
+        found = sorted((*self._problems.values(), *self._late.values()))
         if self._left_out:
             what = f"{self._left_out} more problems are left out"
             severity: Severity = "error" if self.failed else "warning"
             found.append(Problem(Where(found[-1].where.file), "", what, severity=severity))
         return tuple(found)
 
-    def _add(self, problem: Problem) -> None:
-        if len(self._problems) >= MOST_PROBLEMS:
+    @property
+    def late(self) -> frozenset[Problem]:
+        """Those of the problems that were deferred."""
+        return frozenset(self._late.values())
+
+    def _add(self, found: dict[tuple[Where, str], Problem], problem: Problem) -> None:
+        if len(found) >= MOST_PROBLEMS:
             self._left_out += 1
             return
         # What was not quoted (a hint that repeats a value, a library's message) is tamed here.
         what, hint = (_tame(text, LONGEST_MESSAGE) for text in (problem.what, problem.hint))
-        self._problems.setdefault((problem.where, what), replace(problem, what=what, hint=hint))
+        found.setdefault((problem.where, what), replace(problem, what=what, hint=hint))
 
 
 def quote(text: str) -> str:

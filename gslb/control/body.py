@@ -242,7 +242,8 @@ class EvidenceBody(Body):
 class TargetBody(Body):
     """A (check, address, port). `held`: kept down by flap damping.
 
-    `failing` are the reasons of the present run of failures, `load` is what was last reported.
+    `failing` are the reasons of the present run of failures, `load` is what was last reported,
+    at `load_at`.
     """
 
     check: str
@@ -255,6 +256,7 @@ class TargetBody(Body):
     endpoints: tuple[EndpointBody, ...]
     latency: LatencyBody | None
     load: float | None
+    load_at: Time | None
     certificate_expires: Time | None
     evidence: EvidenceBody | None
     failing: tuple[str, ...]

@@ -18,7 +18,8 @@ _NEW: Final = """
 CREATE TABLE override (place INTEGER PRIMARY KEY, kind TEXT, name TEXT, state TEXT, who TEXT,
   why TEXT, at REAL, effective_at REAL, until REAL, UNIQUE (kind, name));
 CREATE TABLE health (check_name TEXT, address TEXT, port INTEGER, state INTEGER, since REAL,
-  seen_at REAL, held INTEGER DEFAULT 0, silent_s REAL, PRIMARY KEY (check_name, address, port))
+  seen_at REAL, held INTEGER DEFAULT 0, silent_s REAL, before INTEGER DEFAULT 0,
+  reasons TEXT DEFAULT '[]', turns TEXT DEFAULT '[]', PRIMARY KEY (check_name, address, port))
   WITHOUT ROWID;
 CREATE TABLE alive (one INTEGER PRIMARY KEY, at REAL);
 CREATE TABLE event (id INTEGER PRIMARY KEY, at REAL, kind TEXT, object TEXT, before TEXT,
@@ -30,6 +31,9 @@ UPGRADES: Final = {
     1: (
         "ALTER TABLE health ADD COLUMN held INTEGER DEFAULT 0",
         "ALTER TABLE health ADD COLUMN silent_s REAL",
+        "ALTER TABLE health ADD COLUMN before INTEGER DEFAULT 0",
+        "ALTER TABLE health ADD COLUMN reasons TEXT DEFAULT '[]'",
+        "ALTER TABLE health ADD COLUMN turns TEXT DEFAULT '[]'",
     ),
     VERSION: (),
 }
@@ -37,4 +41,5 @@ UPGRADES: Final = {
 
 def health_columns(version: int) -> str:
     """`HEALTH`, of a file that cannot be upgraded because it is read-only."""
-    return HEALTH if version > 1 else HEALTH.replace("held, silent_s", "0, NULL")
+    first, _, _ = HEALTH.partition(", held")
+    return HEALTH if version > 1 else f"{first}, 0, NULL, 0, '[]', '[]'"

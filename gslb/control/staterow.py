@@ -6,8 +6,9 @@ become a row can be written, whatever a text holds; a row that no value became r
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from gslb.core.check import Target
@@ -16,7 +17,9 @@ from gslb.core.kept import Happening, Kept
 from gslb.core.override import ForcedState, ObjectKind, Override
 
 OVERRIDE: Final = "kind, name, state, who, why, at, effective_at, until"
-HEALTH: Final = "check_name, address, port, state, since, seen_at, held, silent_s"
+HEALTH: Final = (
+    "check_name, address, port, state, since, seen_at, held, silent_s, before, reasons, turns"
+)
 EVENT: Final = "id, at, kind, object, before, after, why, who"
 
 Value = str | int | float | None
@@ -56,7 +59,9 @@ def from_kept(kept: Kept) -> Row:
     """As `HEALTH` has it."""
     times = _finite(kept.since), _finite(kept.seen_at)
     silent_s = None if kept.silent_s is None else _finite(kept.silent_s)
-    return (*from_target(kept.target), int(kept.state), *times, int(kept.held), silent_s)
+    lists = _listed(map(clean, kept.reasons)), _listed(map(_finite, kept.turns))
+    damping = int(kept.held), silent_s, int(kept.before)
+    return (*from_target(kept.target), int(kept.state), *times, *damping, *lists)
 
 
 def from_happening(one: Happening, number: int) -> Row:
@@ -84,13 +89,23 @@ def to_override(row: Sequence[object]) -> Override:
 
 def to_kept(row: Sequence[object], alive: float) -> Kept:
     """`alive`: when all that is kept was last known to be so. Raises ValueError."""
-    check, address, port, state, since, seen_at, held, silent_s = row
-    if state not in _STATES or held not in (0, 1) or not isinstance(port, int):
+    check, address, port, state, since, seen_at, held, silent_s, before, reasons, turns = row
+    if not {state, before} <= _STATES.keys() or held not in (0, 1) or not isinstance(port, int):
         raise ValueError("a target in no state there is")
     target = Target(_text(check), _text(address), port)
     seen = max(alive, time_of(seen_at))
     silent = None if silent_s is None else time_of(silent_s)
-    return Kept(target, _STATES[state], time_of(since), seen, bool(held), silent)
+    return Kept(
+        target,
+        _STATES[state],
+        time_of(since),
+        seen,
+        bool(held),
+        silent,
+        _STATES[before],
+        tuple(_text(reason) for reason in _list(reasons)),
+        tuple(time_of(turn) for turn in _list(turns)),
+    )
 
 
 def to_happening(row: Sequence[object]) -> Happening:
@@ -108,6 +123,17 @@ def to_happening(row: Sequence[object]) -> Happening:
         _text(who),
         number,
     )
+
+
+def _listed(values: Iterable[Value]) -> str:
+    return json.dumps(tuple(values))
+
+
+def _list(value: object) -> list[object]:
+    found: object = json.loads(_text(value))
+    if not isinstance(found, list):
+        raise ValueError("no list where one should be")
+    return found
 
 
 def time_of(value: object) -> float:

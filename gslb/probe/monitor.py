@@ -33,9 +33,8 @@ from gslb.probe.tls import Contexts
 from gslb.probe.witness import Witnesses
 
 Ending = Literal["ok", "failed", "error"]
-Remembered = Mapping[Target, tuple[State, float]]
+Trails = Mapping[Target, Trail]
 Heard = Mapping[Target, float]
-Before = tuple[Remembered, Set[Target], Heard]
 
 # Starting a probe costs some 60 us. Few are due in a usual turn; this bounds what follows a
 # pause or a settling, yet lets a machine that gives us only 50 turns a second keep up.
@@ -97,7 +96,7 @@ class Monitor:
         self._schedule = Schedule(draw)
         self._reports = Reports(self._expire, clock)
         self._witnesses = Witnesses(self._judge.hear_witness, clock)
-        self._before: Before = {}, frozenset(), {}
+        self._before: tuple[Trails, Heard] = {}, {}
         self._running: dict[asyncio.Task[None], Target] = {}
         self._started = False
         self._timer: asyncio.TimerHandle | None = None
@@ -109,12 +108,10 @@ class Monitor:
 
     # ---------- what is watched ----------
 
-    def remember(
-        self, states: Remembered, held: Set[Target] = frozenset(), heard: Heard | None = None
-    ) -> None:
-        """With what is watched next begins, and needs no settling: a state, and since when; who is
-        held down by flap damping; when a report last came (else: now). Monotonic seconds."""
-        self._before = states, held, heard or {}
+    def remember(self, trails: Trails, heard: Heard | None = None) -> None:
+        """With what is watched next begins, and needs no settling: a trail each, and when a report
+        last came (else: now), in monotonic seconds."""
+        self._before = trails, heard or {}
 
     async def watch(
         self,
@@ -147,7 +144,7 @@ class Monitor:
         now = self._clock()
         async for target in _in_turns(wanted):
             self._begin(target, checks[target.check], now)
-        self._before = {}, frozenset(), {}
+        self._before = {}, {}
         self._judge.expect(silent_after_s(checks[name] for name in {t.check for t in wanted}))
         if self._witnesses.watch(self._settings.witness, self._means):
             self._judge.see_by(self._witnesses.latest)
@@ -156,14 +153,13 @@ class Monitor:
         self._arm()
 
     def _begin(self, target: Target, check: Check, now: float) -> None:
-        states, held, heard = self._before
-        state, since = states.get(target, (State.UNKNOWN, now))
+        trails, heard = self._before
         is_new = target not in self._trails
         if is_new:
-            self._trails[target] = Trail(since, state, held=target in held)
+            self._trails[target] = trails.get(target) or Trail(now)
         if check.type == "push":
             self._reports.watch(target, check.ttl_s)
-            if is_new and state is not State.UNKNOWN:
+            if is_new and self._trails[target].state is not State.UNKNOWN:
                 self._reports.note(target, heard.get(target, now))
         else:
             self._schedule.add(target, check.interval_s, check.jitter, now)

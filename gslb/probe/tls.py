@@ -45,10 +45,15 @@ class Contexts:
 
     def __init__(self) -> None:
         self._made: dict[Trust, ssl.SSLContext] = {}
+        self._former: dict[Trust, ssl.SSLContext] = {}
         self._making = asyncio.Lock()
 
     def forget(self) -> None:
-        """Make all anew when next asked: a reload may have brought another `ca_file`."""
+        """Make all anew when next asked: a reload may have brought another `ca_file`.
+
+        One that has gone meanwhile takes nobody down: it was good when it was last read.
+        """
+        self._former |= self._made
         self._made.clear()
 
     async def of(self, trust: Trust) -> ssl.SSLContext:
@@ -56,7 +61,12 @@ class Contexts:
         async with self._making:
             context = self._made.get(trust)
             if context is None:
-                context = await asyncio.to_thread(_make, trust)
+                try:
+                    context = await asyncio.to_thread(_make, trust)
+                except UnfitError:
+                    if trust not in self._former:
+                        raise
+                    context = self._former[trust]
                 self._made[trust] = context
         return context
 
@@ -79,13 +89,13 @@ def _make(trust: Trust) -> ssl.SSLContext:
 
 def _believe(trust: Trust) -> ssl.SSLContext:
     """A context with its authorities, none where nobody asks them."""
+    if not trust.verify:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if trust.ca_file is not None:
         try:
             return ssl.create_default_context(cafile=trust.ca_file)
         except OSError as error:
             raise UnfitError("ca_file cannot be read as certificates") from error
-    if not trust.verify:
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # By name: while it loads them by itself, Python keeps the interpreter, and so the loop waits.
     system = ssl.get_default_verify_paths()
     try:

@@ -186,6 +186,7 @@ def test_a_certificate_about_to_expire_is_an_event_while_all_is_well(running: Ru
             return running.call("GET", "/v1/health")[1]["targets"]  # type: ignore[return-value]
 
         wait_for(lambda: all(target["load"] == 0.25 for target in targets()), 30)
+        assert all(str(target["load_at"]).startswith("20") for target in targets())
         assert str(targets()[0]["certificate_expires"]).startswith("20")
         _, kept = running.call("GET", "/v1/events")
         kinds = [each["kind"] for each in kept["events"]]  # type: ignore[attr-defined]

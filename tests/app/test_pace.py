@@ -163,7 +163,27 @@ def test_a_share_that_rises_for_want_of_reports_says_so(
     with caplog.at_level(logging.INFO, "gslb"):
         assert shares(pace, all_unknown(POOLS), clock, 31)[-1] == 100
     (said,) = (record for record in caplog.records)
-    assert "no report for 5 min: it has all again" in str(vars(said))
+    assert "no report for 5 min: it has all again, the least was 90 %" in str(vars(said))
+
+
+def test_what_sheds_says_once_how_far_it_goes_and_once_how_far_it_went(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    pace = Pace(clock, {})
+    pace.follow(plan(shed=SHED))
+    with caplog.at_level(logging.INFO, "gslb"):
+        for load in (0.8, 0.8, 0.8, 0.6, 0.6, 0.6, 0.72, 0.6):
+            pace.report("web-fra", load)
+            shares(pace, all_unknown(POOLS), clock, 1)
+    said = [str(vars(record)) for record in caplog.records]
+    words = ("100 %", "load 0.80: on its way to 50 % of its answers"), (
+        "90 %", "load 0.60: it has all again, the least was 70 %"), (
+        "100 %", "load 0.72: on its way to 90 % of its answers"), (
+        "90 %", "load 0.60: it has all again, the least was 90 %")  # fmt: skip
+    assert len(said) == len(words)
+    for line, (before, why) in zip(said, words, strict=True):
+        assert f"'from': '{before}'" in line
+        assert why in line
 
 
 def test_loads_that_probes_find_count_as_their_mean(clock: Clock) -> None:

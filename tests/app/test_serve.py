@@ -70,6 +70,12 @@ def test_a_reload_takes_over_zones_and_policies(shared: Running) -> None:
         (CONFIG.replace("[web-fra, web-iad]", "[web-sfo]"), ZONE, "gslb.yaml:23:", "web-fra"),
         (CONFIG.replace("expect: [127.10.2.1]", "expect: [127.10.9.9]"), ZONE, "gslb.yaml:", "got"),
         (CONFIG + "zones: elsewhere/\n", ZONE, "gslb.yaml:", "zones"),
+        (
+            CONFIG.replace("type: tcp, port", "type: https, ca_file: typo.pem, port"),
+            ZONE,
+            'check "web"',
+            'ca_file: "typo.pem" cannot be read',
+        ),
     ],
 )
 def test_a_broken_reload_is_refused_and_answers_go_on(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -33,6 +33,7 @@ TARGET = {
     "endpoints": [{"pool": "web-fra", "endpoint": "192.0.2.10", "forced": None}],
     "latency": {"ewma_s": 0.0123, "min_s": 0.011, "mean_s": 0.012, "p95_s": 0.0151},
     "load": None,
+    "load_at": None,
     "certificate_expires": None,
     "evidence": None,
     "failing": [],
@@ -118,8 +119,9 @@ def standing(token: str | None = None) -> Iterator[Stand]:
             octets = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(octets)))
-            self.end_headers()
-            self.wfile.write(octets)
+            with suppress(ConnectionError):  # who has waited for long enough has left
+                self.end_headers()
+                self.wfile.write(octets)
 
         do_GET = do_PUT = do_DELETE = answer  # noqa: N815  the library's names
 

@@ -70,6 +70,8 @@ def test_a_blind_prober_is_said_before_everything_else():
     [
         ({"failing": ["status 503"]}, "failing now: status 503"),
         ({"load": 0.833}, "load 0.83"),
+        ({"load": 0.833, "load_at": "2026-11-21T18:39:00Z"}, "load 0.83"),
+        ({"load": 0.833, "load_at": "2026-11-21T18:33:30Z"}, "load 0.83, 6 min 30 s ago"),
         ({"certificate_expires": "2026-11-25T00:00:00Z"}, "its certificate expires in 3 d 5 h"),
         ({"certificate_expires": "2026-11-20T18:40:00Z"}, "its certificate expired 1 d ago"),
         (
@@ -81,7 +83,14 @@ def test_a_blind_prober_is_said_before_everything_else():
                 "evidence": DOWN["evidence"]
                 | {"from": "down", "to": "up", "reasons": ["status 503"]}
             },
-            "18:34:30Z down -> up: status 503",
+            "18:34:30Z down -> up: was status 503",
+        ),
+        (
+            {
+                "type": "calculated",
+                "evidence": DOWN["evidence"] | {"from": "down", "to": "up", "reasons": ["2 of 3"]},
+            },
+            "18:34:30Z down -> up: 2 of 3",
         ),
     ],
 )
@@ -180,7 +189,7 @@ def test_a_change_is_a_line_and_what_stays_is_none():
         "web-fra/two (forced drain)"
     ]  # fmt: skip
     (line,) = changes(bad, health(TARGET, recovered))
-    assert line.startswith("18:40:00Z web 192.0.2.11:80: down -> up; connect refused (2 in a row)")
+    assert line.startswith("18:40:00Z web 192.0.2.11:80: down -> up; was connect refused (2 in")
     assert changes(bad, well) == ["18:40:00Z web 192.0.2.11:80: no longer checked"]
 
 

@@ -36,11 +36,11 @@ def test_who_hangs_is_given_up_and_costs_the_others_nothing(monkeypatch):
         return {}
 
     try:
-        first, *others = run_errand(CONTACTS, ask)
+        first, *others = run_errand(CONTACTS, ask, "who knows")
     finally:
         for_ever.set()
     assert (first.body, first.status) == (None, 3)
-    assert first.error == "http://a: no answer in time"
+    assert first.error == "http://a: no answer in time (who knows)"
     assert [outcome.body for outcome in others] == [{}, {}]
 
 

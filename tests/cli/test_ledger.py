@@ -40,6 +40,15 @@ def test_it_says_what_is_still_to_come_and_what_is_over():
     assert listed(DRAIN, now=NOW + 330)[-1] == "    caches are empty since 18:45:30Z"
 
 
+def test_what_ends_before_caches_are_empty_never_says_that_they_are():
+    short = DRAIN | {"effective_at": "2026-11-21T18:50:00Z", "until": "2026-11-21T18:51:00Z"}
+    short["caches_empty_at"] = "2026-11-21T18:55:30Z"
+    told = "    it ends before caches are empty (largest TTL 5 min 30 s): give it longer"
+    assert listed(short)[-1] == told
+    assert listed(short, now=NOW + 3600)[-1] == told
+    assert "give it longer" not in listed(short | {"until": short["caches_empty_at"]})[-1]
+
+
 def test_everything_long_is_folded_for_a_terminal_and_left_whole_for_a_pipe():
     long = DRAIN | {"why": " ".join(["because"] * 20)}
     assert max(map(len, listed(long, width=80))) <= 80
@@ -66,6 +75,11 @@ def test_everything_long_is_folded_for_a_terminal_and_left_whole_for_a_pipe():
         (
             {"state": "up", "caches_empty_at": None, "real": "down"},
             "up datacenter/fra from 18:40:00Z until 20:40:00Z; the probes say: down",
+        ),
+        (
+            {"until": "2026-11-21T18:40:20Z", "caches_empty_at": "2026-11-21T18:45:00Z"},
+            "drain datacenter/fra from 18:40:00Z until 18:40:20Z; "
+            "it ends before caches are empty (largest TTL 5 min): give it longer",
         ),
         ({"at": None}, "drain datacenter/fra"),
     ],

@@ -6,7 +6,7 @@ import threading
 from contextlib import ExitStack
 
 import pytest
-from gslb import cli
+from gslb import cli, remote
 
 from .stand import DOWN, DRAIN, TARGET, health, standing
 
@@ -126,7 +126,8 @@ def test_an_object_is_named_in_the_path(run, server, name, path):
         (["drain", "fra", "--lead", "10", *WHY], "--lead: 10 has no unit"),
         (["override", "fra", "up", *WHY], "say for how long, as --for 30m"),
         (["override", "fra", "clear", "--for", "2h", *WHY], "leave --for out"),
-        (["override", "fra", "drain", *WHY], "'drain' is not one of"),
+        (["override", "fra", "drain", *WHY], '"drain" is no state to force: use `gslb drain`'),
+        (["override", "fra", "dwon", *WHY], '"dwon" is no state to force: it is up, down or'),
         (["override", "fra", "down"], "Missing option '--why'"),
         (["override", "fra", "clear", "--why", ""], "--why is empty"),
         (["drain", "fra", "--here", *WHY], "--here is the server of the configuration"),
@@ -137,6 +138,15 @@ def test_what_is_wrong_is_said_before_any_server_hears_of_it(run, server, argume
     status, out, err = run(*arguments, *naming(server))
     assert (status, out, server.asked) == (2, "", [])
     assert said in err
+    assert "Value error" not in err
+
+
+def test_the_states_that_can_be_forced_are_completed(run, monkeypatch):
+    monkeypatch.setenv("_GSLB_COMPLETE", "complete_bash")
+    for begun, found in (("", "up\ndown\nclear"), ("d", "down")):
+        monkeypatch.setenv("COMP_WORDS", f"gslb override fra {begun}")
+        monkeypatch.setenv("COMP_CWORD", "3")
+        assert run() == (0, f"{found}\n", "")
 
 
 def test_every_server_has_a_line_and_the_lines_are_in_the_order_of_the_servers(run, servers):
@@ -171,6 +181,16 @@ def test_all_have_to_accept_and_a_refusal_counts_more_than_silence(
     assert err.splitlines() == complaints + (
         ["gslb: http://127.0.0.1:1: Connection refused"] if dead else []
     )
+
+
+def test_a_server_that_hangs_may_have_heard_of_a_change(run, server, monkeypatch):
+    monkeypatch.setattr(remote, "TIMEOUT_S", 0.1)
+    server.held.clear()
+    late = f"gslb: {server.url}: no answer in time"
+    heard = f"{late} (it may have heard: see `gslb overrides`)\n"
+    for change in (["drain", "fra"], ["override", "fra", "down"], ["override", "fra", "clear"]):
+        assert run(*change, *WHY, *naming(server)) == (3, "", heard)
+    assert run("overrides", *naming(server)) == (3, "", f"{late}\n")
 
 
 def test_what_the_server_says_of_a_name_is_shown(run, server):

@@ -135,41 +135,6 @@ def test_a_port_that_a_counted_check_wants_must_be_said_somewhere(tmp_path: Path
     )
 
 
-@pytest.mark.parametrize(
-    ("content", "fault"),
-    [
-        (None, "cannot be read"),
-        ("", "holds no certificate in PEM"),
-        ("hello", "holds no certificate in PEM"),
-        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "holds no certificate"),
-    ],
-)
-@pytest.mark.parametrize("kind", ["https", "tcp, port: 1, tls: true, verify_tls: true"])
-def test_a_ca_file_that_is_none_is_said_before_every_probe_fails(
-    tmp_path: Path, kind: str, content: str | None, fault: str
-) -> None:
-    if content is not None:
-        (tmp_path / "ca.pem").write_text(content)
-    (problem,) = said(reading_of(tmp_path, f"{{ type: {kind}, ca_file: ca.pem }}"))
-    assert f'check "web": ca_file: "ca.pem" {fault}' in problem
-    assert problem.endswith("; until it is mended, every probe fails")
-
-
-@pytest.mark.parametrize(("kind", "hint"), [("http", "type: https"), ("tcp, port: 1", "tls: true")])
-def test_a_ca_file_that_nobody_reads_is_one_warning(tmp_path: Path, kind: str, hint: str) -> None:
-    (problem,) = said(reading_of(tmp_path, f"{{ type: {kind}, ca_file: ca.pem }}"))
-    assert problem.split(": ca_file ")[-1].lower() == f"is not read without tls; write {hint}"
-    led_on = reading_of(tmp_path, "{ type: http, follow_redirects: true, ca_file: ca.pem }")
-    assert "cannot be read; until it is mended" in said(led_on)[0]  # a redirect may lead to https
-
-
-def test_a_good_ca_file_is_no_matter(tmp_path: Path) -> None:
-    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    reading = reading_of(tmp_path, "{ type: https, ca_file: ca.pem }")
-    assert said(reading) == []
-    assert reading.config.checks["web"].ca_file == str(tmp_path / "ca.pem")
-
-
 PING = """
 import os, sys
 from gslb.config.machine import fault_of_ping

@@ -58,6 +58,7 @@ def target(number: int) -> TargetBody:
         endpoints=(EndpointBody(pool="web-fra", endpoint=f"web-{number}", forced=None),),
         latency=LatencyBody(ewma_s=0.1, min_s=0.05, mean_s=0.1, p95_s=0.2),
         load=0.5 if number % 2 else None,
+        load_at=NOW if number % 2 else None,
         certificate_expires=NOW if number % 5 == 0 else None,
         evidence=evidence if is_down else None,
         failing=("connect refused",) if is_down else (),

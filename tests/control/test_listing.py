@@ -32,6 +32,7 @@ async def test_health_tells_every_target():
         "endpoints": [{"pool": "web-fra", "endpoint": "web-0", "forced": None}],
         "latency": {"ewma_s": 0.1, "min_s": 0.05, "mean_s": 0.1, "p95_s": 0.2},
         "load": None,
+        "load_at": None,
         "certificate_expires": stamp(NOW),
         "evidence": {
             "at": stamp(NOW),
@@ -41,7 +42,8 @@ async def test_health_tells_every_target():
         },
         "failing": ["connect refused"],
     }
-    assert (up["state"], up["load"], up["evidence"], up["failing"]) == ("up", 0.5, None, [])
+    assert (up["state"], up["load"], up["load_at"]) == ("up", 0.5, stamp(NOW))
+    assert (up["evidence"], up["failing"]) == (None, [])
 
 
 @pytest.mark.parametrize("targets", [0, 1, 49, 50, 51, 100, 1234])

@@ -13,7 +13,7 @@ import pytest
 from gslb.core.check import Check, Target
 from gslb.core.health import State
 from gslb.core.setting import ProbeSettings
-from gslb.core.trail import Result, TargetHealth
+from gslb.core.trail import Result, TargetHealth, Trail
 from gslb.probe.monitor import Monitor
 
 from audience import NEVER_S, QUICK, RARE, SETTINGS, Audience, at
@@ -314,7 +314,7 @@ def test_a_report_is_a_verdict_and_silence_beyond_its_ttl_is_another(audience: A
     async def story() -> None:
         now = asyncio.get_running_loop().time
         monitor = Monitor(audience.hear, SETTINGS, clock=now)
-        monitor.remember({known: (State.UP, -10.0)})
+        monitor.remember({known: Trail(-10.0, State.UP)})
         await monitor.watch({"job": check}, [job, other, known])
         monitor.start()
         await monitor.settle(NEVER_S)  # nothing is probed

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from gslb.core.health import State
-from gslb.core.trail import TargetHealth
+from gslb.core.trail import TargetHealth, Trail
 from gslb.probe.monitor import Monitor
 
 from audience import NEVER_S, QUICK, RARE, Audience, at
@@ -82,7 +82,11 @@ async def test_what_is_remembered_needs_no_settling_and_goes_on_from_there(
     dead = at(closed_port)
     gone = at(1)
     monitor.remember(
-        {good: (State.DOWN, -50.0), dead: (State.UP, -60.0), gone: (State.DOWN, -70.0)}
+        {
+            good: Trail(-50.0, State.DOWN),
+            dead: Trail(-60.0, State.UP),
+            gone: Trail(-70.0, State.DOWN),
+        }
     )
     await monitor.watch({"web": RARE}, [good, dead, new])
     monitor.start()

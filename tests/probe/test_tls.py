@@ -14,7 +14,8 @@ from gslb.core.check import Check, Target
 from gslb.core.trail import Result
 from gslb.probe.attempt import attempt
 from gslb.probe.connection import Means
-from gslb.probe.tls import Trust
+from gslb.probe.reason import UnfitError
+from gslb.probe.tls import Contexts, Trust
 
 from endpoint import Endpoints, page, saying, silence
 
@@ -185,10 +186,12 @@ async def test_without_a_ca_file_the_systems_authorities_are_believed(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     (tmp_path / "none.pem").touch()
     means.contexts.forget()
-    result = await visit(endpoints, means, plain, secure)
+    assert (await visit(endpoints, means, plain, secure)).ok  # they were good before
+    started = replace(means, contexts=Contexts())
+    result = await visit(endpoints, started, plain, secure)
     assert result.reason == "the system's authorities cannot be read"
     lax = replace(plain, verify_tls=False)
-    assert (await visit(endpoints, means, lax, secure)).ok  # nobody asks them
+    assert (await visit(endpoints, started, lax, secure)).ok  # nobody asks them
 
 
 async def test_a_host_that_tls_cannot_ask_for_is_the_reason(
@@ -204,7 +207,15 @@ async def test_a_context_is_made_once_until_a_reload(means: Means, ca_file: str)
     first = await means.contexts.of(trust)
     assert await means.contexts.of(trust) is first
     means.contexts.forget()
-    assert await means.contexts.of(trust) is not first
+    second = await means.contexts.of(trust)
+    assert second is not first
+    Path(ca_file).rename(f"{ca_file}.away")
+    means.contexts.forget()
+    means.contexts.forget()
+    assert await means.contexts.of(trust) is second  # a file that has gone takes nobody down
+    with pytest.raises(UnfitError):
+        await Contexts().of(trust)
+    Path(f"{ca_file}.away").rename(ca_file)
 
 
 # ---- when a certificate ends -----------------------------------------------------------------
