@@ -209,13 +209,13 @@ async def test_a_context_is_made_once_until_a_reload(means: Means, ca_file: str)
     means.contexts.forget()
     second = await means.contexts.of(trust)
     assert second is not first
-    Path(ca_file).rename(f"{ca_file}.away")
+    await asyncio.to_thread(Path(ca_file).rename, f"{ca_file}.away")
     means.contexts.forget()
     means.contexts.forget()
     assert await means.contexts.of(trust) is second  # a file that has gone takes nobody down
     with pytest.raises(UnfitError):
         await Contexts().of(trust)
-    Path(f"{ca_file}.away").rename(ca_file)
+    await asyncio.to_thread(Path(f"{ca_file}.away").rename, ca_file)
 
 
 # ---- when a certificate ends -----------------------------------------------------------------
