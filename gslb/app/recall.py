@@ -22,7 +22,7 @@ from gslb.core.trail import Trail
 from gslb.core.world import Plan
 from gslb.probe.monitor import Monitor
 
-LOOK_S = 10.0  # between two looks at silences: so much a server that is killed forgives
+LOOK_S = 10.0  # so much a server that is killed forgives, and its memory may be older
 A_TURN = 500  # targets that are looked at without a pause for answers
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,6 @@ class Recall:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
         await self._look()
-        self._store.keep_alive(self._wall())
 
     async def _look_on(self) -> None:
         while True:
@@ -80,8 +79,10 @@ class Recall:
             await asyncio.sleep(LOOK_S)
 
     async def _look(self) -> None:
-        """Keeps for how long no report has come, for each target that is up by one."""
+        """Keeps that what is known is still so, and for how long no report has come, for each
+        target that is up by one."""
         plan, wall = self._plan(), self._wall()
+        self._store.keep_alive(wall)
         reported = {name for name, check in plan.config.checks.items() if check.type == "push"}
         rest = iter(plan.targets if reported else ())
         while some := tuple(islice(rest, A_TURN)):

@@ -43,7 +43,7 @@ from gslb.serve.python import PythonEngine
 GEO_LOOK_S = 2.0  # a new database is seen after two looks that agree
 COLLECT_S = 60.0
 NEVER = 1 << 30  # passes of the middle generation
-ALIVE_S = 10.0  # how old the remembered health of a server that was killed may be
+CERTIFICATE_LOOK_S = 10.0
 AGAIN_S = 10.0  # a job that broke off goes on after so long
 
 Job = Callable[[], Awaitable[Delivery]]
@@ -131,7 +131,7 @@ class Server:
             self._reload_when_wanted,
             self._watch_maps,
             keep_alive,
-            self._remember,
+            self._watch_certificates,
             self._collect,
         ):
             self._begin(job)
@@ -189,12 +189,10 @@ class Server:
             self._is_unread = False
             self._begin(self.inherit)
 
-    async def _remember(self) -> None:
-        """What is known stays known, should this process be killed."""
+    async def _watch_certificates(self) -> None:
         while True:
-            self.store.keep_alive(time.time())
             self.outlook.look_at_certificates()
-            await asyncio.sleep(ALIVE_S)
+            await asyncio.sleep(CERTIFICATE_LOOK_S)
 
     async def _collect(self) -> None:
         while True:

@@ -1,8 +1,8 @@
 """What TLS has to do with a check: the name asked for, and when the certificate ends.
 
 Knows: how a check's `host`, `verify_tls` and `ca_file` become the handshake's, that it takes a
-curve in common, and that a certificate's end is news before and after it. Refuses to know: HTTP,
-what is said inside.
+curve in common, and that a certificate's end is news before and after it; without TLS a socket is
+handed over as it is. Refuses to know: HTTP, what is said inside.
 Invariant: nothing is accepted because of the second handshake that reads an expired date.
 """
 
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from gslb.core.check import Check
 from gslb.probe.connection import Means, Secrecy, connect, converse
 from gslb.probe.finding import Finding
+from gslb.probe.plain import Plain
 from gslb.probe.reason import ExpiredError, HandshakeError, ProbeError, UnfitError, ago
 from gslb.probe.tls import CURVES, Trust
 
@@ -53,17 +54,20 @@ async def peer_of(check: Check, name: str, where: tuple[str, int], means: Means)
 
 
 async def converse_with(
-    peer: Peer,
+    peer: Peer | None,
     connection: socket.socket,
-    protocol: asyncio.BaseProtocol,
+    protocol: asyncio.BufferedProtocol,
     means: Means,
     finding: Finding,
 ) -> asyncio.Transport:
-    """As `converse`, over TLS; when a verified certificate ends is noted.
+    """Hand a connected socket to a protocol: at once without a peer, else over TLS, and note when
+    a verified certificate ends. The caller aborts the transport.
 
     An endpoint that has another curve is connected to again. Raises ProbeError, that of an
     expired certificate says since when.
     """
+    if peer is None:
+        return Plain(connection, protocol)
     try:
         transport = await _shake(peer, connection, protocol, means)
     except ExpiredError as error:

@@ -8,7 +8,6 @@ is a real one; every connection goes through `connect` and is checked there.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
@@ -20,7 +19,6 @@ from gslb.probe.exchange import Ask, Exchange, Reply
 from gslb.probe.expression import TooLongError
 from gslb.probe.finding import Finding
 from gslb.probe.load import is_pointer, load_in
-from gslb.probe.plain import Plain
 from gslb.probe.reason import ProbeError, UnfitError
 
 MAX_REDIRECTS = 3
@@ -116,11 +114,7 @@ async def _visit(
     started = means.clock()
     connection = await connect(*where, means)
     connected = means.clock()
-    transport: asyncio.Transport
-    if peer is None:
-        transport = Plain(connection, exchange)
-    else:
-        transport = await converse_with(peer, connection, exchange, means, finding)
+    transport = await converse_with(peer, connection, exchange, means, finding)
     try:
         reply = await exchange.reply
     finally:

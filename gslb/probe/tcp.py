@@ -15,7 +15,6 @@ from gslb.core.check import Check, Target
 from gslb.probe.certificate import converse_with, host_in, peer_of
 from gslb.probe.connection import Means, connect
 from gslb.probe.finding import Finding
-from gslb.probe.plain import Plain
 from gslb.probe.reason import ProbeError, failure
 
 MOST_READ: Final = 64 * 1024
@@ -39,11 +38,7 @@ async def probe(check: Check, target: Target, means: Means, finding: Finding) ->
         finding.latency_s = connected - started
         return
     dialogue = Dialogue(check.send, check.expect, means.clock)
-    transport: asyncio.Transport
-    if peer is None:
-        transport = Plain(connection, dialogue)
-    else:
-        transport = await converse_with(peer, connection, dialogue, means, finding)
+    transport = await converse_with(peer, connection, dialogue, means, finding)
     try:
         first_byte_at = await dialogue.found
     finally:
